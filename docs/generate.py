@@ -198,21 +198,11 @@ def _there(standing: DeviceState | None) -> DeviceState:
 
 
 def errors_page() -> str:
-    rows = []
-    for error in vars(errors).values():
-        if (
-            inspect.isclass(error)
-            and issubclass(error, errors.PushkeeperError)
-            and error is not errors.PushkeeperError
-            and not issubclass(error, errors.BadRequest)
-        ):
-            status = errors.http_status(error("x"))
-            meaning = (error.__doc__ or "").splitlines()[0]
-            rows.append((f"`{error.code}`", str(status), meaning, error.remedy))
-    fields = [
-        (f"`{code}`", "400 or 413" if code == "too_large" else "400", meaning, errors.FIELD_REMEDIES[code])
-        for code, meaning in errors.FIELD_CODES.items()
-    ]
+    whole, fields = errors.reference()
+    shown = {
+        codes: [f"| `{one.code}` | {one.status} | {one.meaning} | {one.remedy} |" for one in of]
+        for codes, of in (("whole", whole), ("fields", fields))
+    }
     head = ["| code | HTTP status | meaning | what to do |", "|---|---|---|---|"]
     return "\n".join(
         [
@@ -221,17 +211,20 @@ def errors_page() -> str:
             "The native API answers an error with its HTTP status and a body like this:",
             "",
             "```json",
-            '{"error": {"code": "wrong_type", "message": "schedule.at: expected a time", "field": "schedule.at", "path": ["schedule", "at"]}}',
+            '{"error": {"code": "wrong_type", "field": "schedule.at", "path": ["schedule", "at"],',
+            ' "message": "Invalid schedule.at: expected a time.", "docs_url": "/api/docs/errors#wrong_type",',
+            ' "request_id": "0f3a1c5e000000000042"}}',
             "```",
             "",
-            "`code` is stable: compare it. `message` is for people and may change. Every response has the header `X-Request-Id`,",
-            "which finds the request in the [log](../how-to/monitoring.md#logs). Commands with `--json` print the same codes.",
+            "`code` is stable: compare it. `message` is for people and may change. `docs_url` leads to the explanation of the code,",
+            "which the service serves itself. `request_id`, also in the header `X-Request-Id`, finds the request in the",
+            "[log](../how-to/monitoring.md#logs). Commands with `--json` print the same codes.",
             'Customer.io\'s APIs answer in Customer.io\'s format: `{"meta": {"error": "…"}}` or `{"meta": {"errors": ["…"]}}`.',
             "",
             "## Requests",
             "",
             *head,
-            *(f"| {' | '.join(row)} |" for row in rows),
+            *shown["whole"],
             "",
             "A status of 500 is a bug in Pushkeeper: the log has the traceback under `request_failed`.",
             "",
@@ -241,7 +234,7 @@ def errors_page() -> str:
             'list of names and indexes (`["devices", 3]`). The status is 400, or 413 for a request body that is too large.',
             "",
             *head,
-            *(f"| {' | '.join(row)} |" for row in fields),
+            *shown["fields"],
             "",
             "Why a *push* was not accepted is not an error but a [reason code](verdicts.md).",
             "",

@@ -11,6 +11,7 @@
     ├── TooManyRequests       this key has made all the calls that it may for now
     ├── TooSlow               the answer would take longer than may be waited for
     ├── Misconfigured         a setting, file or folder is not usable; says which
+    ├── MethodNotAllowed      the path exists, but not for this HTTP method
     └── Unreachable           a server that is needed does not answer, or not now
 
 Each class has a stable `code`, for machines; its message is for people and never holds a secret or a whole token.
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,17 @@ FIELD_REMEDIES: Mapping[FieldCode, str] = MappingProxyType(
 )
 """What to do about each code, for the generated page of errors."""
 
+_PREDICATE = re.compile(r"(?:is|are|was|has|cannot|can|must|may|does|do|goes|needs|requires|makes) ")
+_PLAIN_WORD = re.compile(r"[a-z]+(?=[ ,;]|\.?\Z)")
 _INDEXES = re.compile(r"(?:\[[0-9]{1,9}\])+\Z")
+
+
+DOCS_PATH = "/api/docs/errors"  # the page of all codes, which the service serves itself
+
+
+def docs_url(code: str) -> str:
+    """The address of the explanation of an error code, relative to the service."""
+    return f"{DOCS_PATH}#{code}"
 
 
 class PushkeeperError(Exception):
@@ -74,12 +85,17 @@ class PushkeeperError(Exception):
         remedy: what a caller can do about it, for the generated page of errors.
     """
 
-    code = "error"
+    code = "internal_error"
     remedy = ""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    @property
+    def sentence(self) -> str:
+        """The message as a whole sentence."""
+        return sentence(self.message)
 
 
 class BadRequest(PushkeeperError):
@@ -107,6 +123,22 @@ class BadRequest(PushkeeperError):
         self.code = code or self._usual
 
     @property
+    def sentence(self) -> str:
+        """The message as a whole sentence, such as "Invalid limit: expected a whole number."."""
+        if self.is_sentence or not self.path:
+            return sentence(self.problem)
+        if _PREDICATE.match(self.problem):
+            return sentence(f"{self.field} {self.problem}", starts_with_name=True)
+        return sentence(f"Invalid {self.field}: {self.problem}")
+
+    @property
+    def beside_its_field(self) -> str:
+        """The same for whoever sees it next to the field."""
+        if not self.is_sentence and _PREDICATE.match(self.problem):
+            return sentence(f"This field {self.problem}")
+        return sentence(self.problem)
+
+    @property
     def field(self) -> str:
         """The path as people write it: `batch[3].name`."""
         return shown_path(self.path)
@@ -129,6 +161,13 @@ class TooLarge(BadRequest):
 
     code = "too_large"
     _usual: FieldCode = "too_large"
+
+
+def sentence(text: str, *, starts_with_name: bool = False) -> str:
+    """A text with a capital at its start and a full stop at its end; the name of a field keeps its case."""
+    if not starts_with_name and _PLAIN_WORD.match(text):
+        text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", "…")) or not text else f"{text}."
 
 
 def path_of(field: str) -> Path:
@@ -215,6 +254,13 @@ class Misconfigured(PushkeeperError):
     remedy = "Correct the setting that the message names, then run `pushkeeper doctor`."
 
 
+class MethodNotAllowed(PushkeeperError):
+    """The path exists, but not for this HTTP method."""
+
+    code = "method_not_allowed"
+    remedy = "Use one of the methods in the `Allow` header."
+
+
 class Unreachable(PushkeeperError):
     """A server that is needed, such as the database, cannot answer now; nothing was changed."""
 
@@ -234,6 +280,7 @@ _HTTP_STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
     (Unauthorized, 401),
     (Forbidden, 403),
     (NotFound, 404),
+    (MethodNotAllowed, 405),
     (Conflict, 409),
     (TooManyRequests, 429),
     (Unreachable, 503),
@@ -244,3 +291,35 @@ _HTTP_STATUS: tuple[tuple[type[PushkeeperError], int], ...] = (
 def http_status(error: PushkeeperError) -> int:
     """The HTTP status of an error: what is none of the caller's fault is 500."""
     return next((status for kind, status in _HTTP_STATUS if isinstance(error, kind)), 500)
+
+
+class ErrorCode(NamedTuple):
+    """An error code as the pages of errors show it."""
+
+    code: str
+    status: str
+    meaning: str
+    remedy: str
+
+
+def reference() -> tuple[list[ErrorCode], list[ErrorCode]]:
+    """All codes: those of requests as a whole, and those of fields."""
+    whole = [
+        ErrorCode(kind.code, str(http_status(kind("x"))), (kind.__doc__ or "").splitlines()[0], kind.remedy)
+        for kind in globals().values()
+        if isinstance(kind, type)
+        and issubclass(kind, PushkeeperError)
+        and kind is not PushkeeperError
+        and not issubclass(kind, BadRequest)
+    ]
+    internal = ErrorCode(
+        PushkeeperError.code,
+        "500",
+        "An unexpected error of the server.",
+        "Search the log for the request ID, and report it.",
+    )
+    fields = [
+        ErrorCode(code, "400 or 413" if code == "too_large" else "400", meaning, FIELD_REMEDIES[code])
+        for code, meaning in FIELD_CODES.items()
+    ]
+    return [*whole, internal], fields

@@ -76,7 +76,7 @@ async def test_every_route_says_that_the_key_is_of_another_cell(cell: Cell, pref
             seen = await cell.ask(method, filled(path), key_of(route, keys), body)
             assert seen.status == (503 if is_of_cdp(route) else 401), (route, seen.body)
             assert is_of_cdp(route) == ("retry-after" in seen.headers), route
-            assert f"the key is of cell {meant}, and this is cell {HERE}" in seen.body.decode(), route
+            assert f"The key belongs to cell {meant}, but this is cell {HERE}" in seen.body.decode(), route
             tried += 1
     assert tried > 100
     assert misrouted("key") - counted == tried
@@ -94,7 +94,7 @@ async def test_a_write_key_in_a_body_is_told_so_too_and_the_sdk_keeps_the_batch(
     assert (seen.status, seen.headers["retry-after"]) == (503, "60")
     assert json.loads(seen.body) == {
         "code": "unreachable",
-        "message": "the key is of cell 5, and this is cell 3",
+        "message": "The key belongs to cell 5, but this is cell 3",
     }
 
 
@@ -147,7 +147,7 @@ async def test_reports_that_name_another_cells_delivery_are_to_be_sent_again(cel
     ):
         seen = await cell.ask("POST", path, {}, body)
         assert seen.status == (200 if number == HERE else 503)
-        assert number == HERE or f"of cell {number}, and this is cell {HERE}" in seen.body.decode()
+        assert number == HERE or f"belongs to cell {number}, but this is cell {HERE}" in seen.body.decode()
         assert number == HERE or seen.headers["retry-after"] == "60"
     assert misrouted("delivery_id") - counted == (0 if number == HERE else 4)
     assert await cell.rows() == before

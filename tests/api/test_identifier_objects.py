@@ -90,7 +90,7 @@ async def test_a_cio_id_goes_by_internal(sender, name, prefix):
 @pytest.mark.parametrize("name", ["cio_id", "internal"])
 async def test_a_push_to_nobody_names_the_identifier_as_the_call_spells_it(sender, name):
     body = {"identifiers": {name: "ffffffffffff"}, "title": "Hello", "message": "x"}
-    refused = {"meta": {"error": f"identifiers.{name}: nobody has this identifier"}}
+    refused = {"meta": {"error": f"identifiers.{name}: no person found with this identifier"}}
     assert await sender.app("POST", "/v1/send/push", body) == (400, refused)
 
 

@@ -26,6 +26,7 @@ OPEN = {
         "/readyz",
         "/api/openapi.json",
         "/api/docs",
+        "/api/docs/errors",
         "/exports/{link}",
         "/v1/info/ip_addresses",
         "/unsubscribe/{delivery_id}",

@@ -27,7 +27,7 @@ BAD = [
 async def test_a_bad_template_is_refused_by_its_field_and_nothing_is_kept(door, body, field):
     status, answer = await door.app("POST", "/api/v1/templates", body)
     assert (status, answer["error"]["field"]) == (400, field), answer
-    assert answer["error"]["message"].startswith(field)
+    assert field in answer["error"]["message"]
     assert (await door.app("GET", "/api/v1/templates"))[1] == {"templates": []}
 
 

@@ -389,10 +389,10 @@ async def test_unknown_routes_and_methods_are_said_in_json(door):
     status, body, _ = await door.raw("GET", "/nowhere")
     assert (status, json.loads(body)["errors"][0]["status"]) == (404, "404")
     status, body, headers = await door.raw("POST", PERSON, b"{}")
-    assert (status, json.loads(body)["meta"]["error"]) == (405, "POST is not allowed here")
+    assert (status, json.loads(body)["meta"]["error"]) == (405, "POST is not supported for this path")
     assert headers["allow"] == "PUT, DELETE"
     status, body, headers = await door.raw("PUT", "/v1/send/push", b"{}")
-    assert (status, json.loads(body)["meta"]["error"]) == (405, "PUT is not allowed here")
+    assert (status, json.loads(body)["meta"]["error"]) == (405, "PUT is not supported for this path")
     status, _, headers = await door.raw("PUT", PERSON + "/", b"{}", authorization=door.basic)
     assert (status, "location" in headers) == (200, False)
 

@@ -407,7 +407,7 @@ async def test_a_segment_that_is_not_there_is_refused_as_they_document_it(door, 
     for verb in ("add_customers", "remove_customers"):
         status, answer = await door.track("POST", f"/api/v1/segments/{segment}/{verb}", {"ids": ["1"]})
         assert status == 400
-        assert answer == {"meta": {"errors": [f"segment: there is no segment {segment}"]}}
+        assert answer == {"meta": {"errors": [f"segment: segment {segment} does not exist"]}}
     assert (await door.app("GET", "/v1/customers/1/attributes"))[0] == 404, "nobody is made"
 
 

@@ -160,13 +160,13 @@ def admin_state(chromium: Browser, service: Running) -> Any:
     context = chromium.new_context()
     page = context.new_page()
     if (page.goto(service["setup_url"]) or pytest.fail("no answer")).status == OK:
-        page.get_by_label("Your name or e-mail").fill("ann@example.com")
+        page.get_by_label("Name or email").fill("ann@example.com")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_label("The same again").fill(PASSWORD)
-        page.get_by_role("button", name="Make me the first admin").click()
+        page.get_by_label("Confirm password").fill(PASSWORD)
+        page.get_by_role("button", name="Create admin account").click()
     else:
         page.goto(f"{service['url']}/login")
-        page.get_by_label("Name or e-mail").fill("ann@example.com")
+        page.get_by_label("Name or email").fill("ann@example.com")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
     page.get_by_role("button", name="Log out").wait_for()
@@ -233,8 +233,8 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
     hook = {"name": "ours", "endpoint": "http://127.0.0.1:9/hook", "events": ["push_sent"]}
     webhook = f"{at}/webhooks/{told.app('POST', '/v1/reporting_webhooks', hook)['id']}"
     page.goto(webhook)
-    page.get_by_role("button", name="Ping it").click()
-    page.get_by_text("did not take the ping").wait_for()
+    page.get_by_role("button", name="Send test event").click()
+    page.get_by_text("Test event failed").wait_for()
     template = {"kind": "broadcast", "name": "From a file", "title": "Hello", "message": "x"}
     number = told.app("POST", "/api/v1/templates", template)["template"]["id"]
     told.app(

@@ -54,28 +54,28 @@ def test_the_first_admin_invites_somebody_who_only_looks(
 ) -> None:
     admin = opened().page
     admin.goto("/users")
-    admin.get_by_label("Name or e-mail").fill(f"vera-{secrets.token_hex(3)}@example.com")
-    admin.get_by_role("button", name="Invite them").click()
+    admin.get_by_label("Name or email").fill(f"vera-{secrets.token_hex(3)}@example.com")
+    admin.get_by_role("button", name="Invite user").click()
     link = admin.locator("main code").first.text_content() or ""
     assert link.startswith(f"{service['url']}/link/")
     invited = opened(state=None).page
     invited.goto(link)
     invited.get_by_label("Password", exact=True).fill(PASSWORD)
-    invited.get_by_label("The same again").fill(f"{PASSWORD}!")
-    invited.get_by_role("button", name="Set it and log in").click()
+    invited.get_by_label("Confirm password").fill(f"{PASSWORD}!")
+    invited.get_by_role("button", name="Set password and log in").click()
     # What is wrong is said beside its field, and the focus is there.
-    expect(invited.get_by_label("The same again")).to_be_focused()
-    expect(invited.get_by_text("this is not the same password").last).to_be_visible()
+    expect(invited.get_by_label("Confirm password")).to_be_focused()
+    expect(invited.get_by_text("The passwords do not match").last).to_be_visible()
     invited.get_by_label("Password", exact=True).fill(PASSWORD)
-    invited.get_by_label("The same again").fill(PASSWORD)
-    invited.get_by_role("button", name="Set it and log in").click()
+    invited.get_by_label("Confirm password").fill(PASSWORD)
+    invited.get_by_role("button", name="Set password and log in").click()
     invited.goto(f"/w/{told.name}/routes")
     assert invited.get_by_role("link", name="Add credentials").count() == 0
     invited.goto(f"/w/{told.name}/routes/fcm:simulated-project")
-    expect(invited.get_by_text("You may look")).to_be_visible()
+    expect(invited.get_by_text("Read-only.")).to_be_visible()
     assert invited.get_by_role("button", name="Pause").count() == 0
     invited.goto("/users")
-    expect(invited.get_by_role("heading", name="This is not yours to do")).to_be_visible()
+    expect(invited.get_by_role("heading", name="have permission to do this")).to_be_visible()
     invited.get_by_role("button", name="Log out").click()
     expect(invited.get_by_role("heading", name="Log in")).to_be_visible()
 
@@ -85,16 +85,16 @@ def test_by_keyboard_alone_one_logs_in_finds_a_device_and_reads_why_it_is_suppre
 ) -> None:
     page = opened(state=None).page
     page.goto(f"/w/{told.name}/devices")
-    expect(page.get_by_label("Name or e-mail")).to_be_focused()
+    expect(page.get_by_label("Name or email")).to_be_focused()
     page.keyboard.type("ann@example.com")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Devices")).to_be_visible()
     page.keyboard.press("Tab")
-    assert name_of(page) == "Skip to the content"
+    assert name_of(page) == "Skip to main content"
     page.keyboard.press("Enter")
-    tab_to(page, "Filter, or a whole token", most=3)
+    tab_to(page, "Search by token or filter", most=3)
     box = page.get_by_role("combobox")
     page.keyboard.type("last_sta")
     expect(page.get_by_role("option").first).to_have_text(re.compile("last_status"))
@@ -111,13 +111,13 @@ def test_by_keyboard_alone_one_logs_in_finds_a_device_and_reads_why_it_is_suppre
     expect(page.get_by_role("listbox")).to_be_hidden()
     expect(box).to_have_value("last_status = suppressed ")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile(r"True of \d+ devices"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ matching devices"))).to_be_visible()
     row = page.locator("main tbody a").first
     tab_to(page, row.text_content() or "")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="suppressed")).to_be_visible()
-    expect(page.get_by_text("Refused again and again")).to_be_visible()
-    expect(page.get_by_text("A push was refused").first).to_be_visible()
+    expect(page.get_by_text("Rejected repeatedly")).to_be_visible()
+    expect(page.get_by_text("Push rejected").first).to_be_visible()
 
 
 def test_the_focus_goes_round_a_page_and_is_seen_everywhere(
@@ -143,18 +143,18 @@ def test_the_focus_goes_round_a_page_and_is_seen_everywhere(
         page.keyboard.press("Tab")
         assert page.evaluate(
             "[document.body, document.documentElement].includes(document.activeElement)"
-        ) or (name_of(page) == "Skip to the content"), name
+        ) or (name_of(page) == "Skip to main content"), name
 
 
 def test_without_any_script_the_pages_still_work(opened: Callable[..., Watched], told: Workspace) -> None:
     page = opened(java_script_enabled=False).page
     page.goto(f"/w/{told.name}/devices")
-    page.get_by_label("Filter, or a whole token").fill("last_status = suppressed")
-    page.get_by_role("button", name="Find").click()
+    page.get_by_label("Search by token or filter").fill("last_status = suppressed")
+    page.get_by_role("button", name="Search").click()
     page.locator("main tbody tr").first.wait_for()
     assert "UTC" in (page.locator("main time").first.text_content() or "")
     page.goto(f"/w/{told.name}/routes/fcm:simulated-project:apple")
-    page.get_by_label("Why, for whoever asks").fill("to see it stop")
+    page.get_by_label("Reason").fill("to see it stop")
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("to see it stop").first).to_be_visible()
     page.get_by_role("button", name="Resume").click()
@@ -243,9 +243,9 @@ def test_a_test_push_is_sent_and_its_page_tells_what_came_of_it(
     page.goto(f"/w/{told.name}/devices?filter=last_status+%3D+sent")
     page.locator("main tbody a").first.click()
     page.get_by_label("Title").fill("A test from the browser")
-    page.get_by_role("button", name="Send it to this device").click()
+    page.get_by_role("button", name="Send test push").click()
     expect(page.get_by_role("heading", name="A test from the browser")).to_be_visible()
-    expect(page.locator("#live").get_by_text("accepted", exact=True)).to_be_visible()
+    expect(page.locator("#live").get_by_text("accepted", exact=True).first).to_be_visible()
     expect(page.locator("#live").get_by_text(re.compile("(APNs|FCM) 200"))).to_be_visible()
 
 
@@ -271,17 +271,17 @@ def test_in_the_panel_apps_are_uninstalled_and_seen_to_bounce(
     page = opened().page
     page.goto(f"/w/{stage.name}/simulator")
     expect(figure(page, "sent")).to_have_text("6")
-    page.get_by_label("How many devices, chosen at random").fill("6")
+    page.get_by_label("Number of random devices").fill("6")
     page.get_by_role("button", name="Uninstall").click()
     expect(page.get_by_text("6 apps uninstalled")).to_be_visible()
-    page.get_by_label("How many devices, chosen at random").fill("6")
-    page.get_by_role("button", name="Push to them").click()
+    page.get_by_label("Number of random devices").fill("6")
+    page.get_by_role("button", name="Send push").click()
     expect(page.get_by_text("6 pushes queued")).to_be_visible()
     # Nobody presses anything: the page asks again by itself.
     expect(figure(page, "bounced")).to_have_text("6")
-    page.get_by_label("How many devices, chosen at random").fill("0")
-    page.get_by_role("button", name="Push to them").click()
-    expect(page.get_by_text("expected a whole number from 1 to 500").last).to_be_visible()
+    page.get_by_label("Number of random devices").fill("0")
+    page.get_by_role("button", name="Send push").click()
+    expect(page.get_by_text("Expected a whole number from 1 to 500").last).to_be_visible()
 
 
 def test_a_broken_key_pauses_its_route_and_the_overview_says_what_to_do(
@@ -291,18 +291,18 @@ def test_a_broken_key_pauses_its_route_and_the_overview_says_what_to_do(
     try:
         page.goto(f"/w/{stage.name}/simulator")
         page.get_by_role("button", name="Break the key of FCM").click()
-        expect(page.get_by_text("refuses the key").first).to_be_visible()
-        page.get_by_role("button", name="Push to them").click()
+        expect(page.get_by_text("rejects the key").first).to_be_visible()
+        page.get_by_role("button", name="Send push").click()
         page.goto(f"/w/{stage.name}")
         expect(page.get_by_text("fcm:simulated-project is paused")).to_be_visible()
-        page.get_by_role("link", name="Look at the route fcm:simulated-project", exact=True).click()
+        page.get_by_role("link", name="View route fcm:simulated-project", exact=True).click()
         expect(page.get_by_role("heading", name="paused")).to_be_visible()
         page.goto(f"/w/{stage.name}/simulator")
-        page.get_by_role("button", name="Mend it FCM").click()
+        page.get_by_role("button", name="Restore FCM").click()
         page.goto(f"/w/{stage.name}/routes/fcm:simulated-project")
         page.get_by_role("button", name="Resume").click()
-        expect(page.get_by_text(re.compile("It goes on; [1-9].* waited are due"))).to_be_visible()
-        expect(page.get_by_role("heading", name="proved")).to_be_visible()
+        expect(page.get_by_text(re.compile("Route resumed .[1-9].* queued push"))).to_be_visible()
+        expect(page.get_by_role("heading", name="verified")).to_be_visible()
         # No device has paid for it.
         assert all(
             count["last_status"] == "sent" for count in stage.app("GET", "/api/v1/stats/devices")["counts"]
@@ -318,17 +318,17 @@ def test_an_empty_installation_leads_to_a_workspace_and_its_keys(
     page.goto("/workspaces")
     name = f"made here {secrets.token_hex(3)}"
     page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create workspace").click()
     shown = page.locator("main dd code")
     expect(shown).to_have_count(4)
     keys = shown.all_text_contents()
     assert [len(key) for key in keys] == [20, 32, 40, 40]
-    page.get_by_role("link", name="I have kept them").click()
-    expect(page.get_by_role("heading", name="First steps")).to_be_visible()
+    page.get_by_role("link", name="saved the keys").click()
+    expect(page.get_by_role("heading", name="Get started")).to_be_visible()
     page.get_by_role("link", name="Upload them here").click()
     page.get_by_role("link", name="Upload a service account").click()
     page.get_by_role("button", name="Keep it").click()
-    expect(page.get_by_text("choose the file").last).to_be_visible()
+    expect(page.get_by_text("Choose a file").last).to_be_visible()
 
 
 def test_the_commands_help_when_nobody_can_log_in(opened: Callable[..., Watched], service: Running) -> None:
@@ -338,8 +338,8 @@ def test_the_commands_help_when_nobody_can_log_in(opened: Callable[..., Watched]
     page = opened(state=None).page
     page.goto(f"/link/{made['url'].rpartition('/')[2]}")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("The same again").fill(PASSWORD)
-    page.get_by_role("button", name="Set it and log in").click()
+    page.get_by_label("Confirm password").fill(PASSWORD)
+    page.get_by_role("button", name="Set password and log in").click()
     page.goto("/audit")
     expect(page.get_by_role("cell", name="command line").first).to_be_visible()
     processes.answer("user", "disable", name, *on)

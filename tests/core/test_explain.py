@@ -88,22 +88,26 @@ def asked(*devices, message=MESSAGE, person=ANN):
     [
         (
             {"ending": "bounced", "provider_status": 410, "provider_reason": "Unregistered"},
-            "refused",
-            "install the app",
+            "bounced",
+            "reinstall the app",
         ),
-        ({"ending": "expired", "provider": None}, "not sent in time", "live longer"),
-        ({"ending": "unknown"}, "the answer was lost", "send it again"),
+        ({"ending": "expired", "provider": None}, "expired before it could be sent", "increase the TTL"),
+        ({"ending": "unknown"}, "response was lost", "resend"),
         (
             {"ending": "failed", "reason": "apns_payload_too_large", "provider_reason": "PayloadTooLarge"},
             "failed: apns_payload_too_large",
             "PayloadTooLarge",
         ),
-        ({"ending": "failed", "reason": "too_large", "provider": None}, "failed: too_large", "say less"),
-        ({"ending": "skipped", "reason": "dry_run"}, "not sent: dry_run", "without dry_run"),
+        (
+            {"ending": "failed", "reason": "too_large", "provider": None},
+            "failed: too_large",
+            "shorten the message",
+        ),
+        ({"ending": "skipped", "reason": "dry_run"}, "skipped: dry_run", "without dry_run"),
         *(
             (
                 {"ending": "skipped", "reason": reason.value, "provider": None},
-                f"not sent: {reason.value}",
+                f"skipped: {reason.value}",
                 change,
             )
             for reason, change in REMEDIES.items()
@@ -125,7 +129,7 @@ def test_every_reason_to_skip_has_a_remedy():
 def test_a_held_refusal_is_open():
     found = asked(replace(ONE, held="guard apns 400 BadDeviceToken"))
     assert (found.got, found.change) == (None, None)
-    assert "an operator applies or discards it" in found.said
+    assert "until an operator applies or discards it" in found.said
 
 
 @pytest.mark.parametrize(
@@ -145,12 +149,12 @@ def test_what_waits_is_open_unless_somebody_holds_it(waiting, got):
 @pytest.mark.parametrize(
     ("broadcast", "change"),
     [
-        (replace(SENT, paused_at=NOW), "resume it"),
-        (replace(SENT, started_at=None, planned_at=None, state="scheduled"), "start it, or wait"),
-        (replace(SENT, planned_at=None, state="planning"), "wait until it is planned"),
-        (replace(SENT, named=True), "name it"),
+        (replace(SENT, paused_at=NOW), "resume the broadcast"),
+        (replace(SENT, started_at=None, planned_at=None, state="scheduled"), "start the broadcast, or wait"),
+        (replace(SENT, planned_at=None, state="planning"), "wait until it does"),
+        (replace(SENT, named=True), "add it to the list"),
         (SENT, "send the broadcast again"),
-        (replace(SENT, cancelled_at=NOW, state="cancelled"), "send it again"),
+        (replace(SENT, cancelled_at=NOW, state="cancelled"), "send the message again"),
     ],
 )
 def test_who_was_not_planned_for_is_told_why(broadcast, change):
@@ -167,11 +171,14 @@ def test_the_device_that_lacks_least_says_what_would_have_helped():
     )
     near = replace(ONE, route=replace(ROUTE, paused_at=NOW, pause_reason="the key is wrong"))
     found = asked(far, near, message=None)
-    assert (found.got, found.change) == (False, "mend what paused apns:production:app, and resume it")
-    assert found.said == "none of 2 devices; nearest: apns:production:app is paused: the key is wrong"
+    assert (found.got, found.change) == (False, "fix the cause, then resume apns:production:app")
+    assert (
+        found.said
+        == "not delivered to any of 2 devices. Closest: apns:production:app is paused: the key is wrong"
+    )
     assert asked(far, near, ONE, message=None).got is True
 
 
 def test_a_stopped_message_is_named():
     found = asked(message=replace(MESSAGE, stop_reason="malformed: apns 400 BadTopic"))
-    assert "mend the message" in (found.change or "")
+    assert "fix the message" in (found.change or "")

@@ -84,7 +84,7 @@ def test_what_doubles_at_each_level_is_refused_before_it_is_large():
         for number in range(18)
     }
     saved[18] = Definition(Unit.PERSON, parse("platform = ios"))
-    with pytest.raises(BadFilter, match="with the audiences that it names, at most"):
+    with pytest.raises(BadFilter, match="including the audiences it references, at most"):
         expanded(InSegment(0), saved)
 
 

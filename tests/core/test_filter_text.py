@@ -1,5 +1,7 @@
 """Filters as people type them: the same tree as JSON's, and errors that say where."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,24 +85,24 @@ def test_a_text_is_the_same_filter_as_json(text, same):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "character 1: expected a condition, found the end"),
-        ("platform", "character 9: expected =, !="),
-        ("platform = ", "character 12: expected a value, found the end"),
+        ("", "unexpected end of the filter (character 1): expected a condition"),
+        ("platform", "(character 9): expected =, !="),
+        ("platform = ", "unexpected end of the filter (character 12): expected a value"),
         ("platform = nokia", "character 1: platform: expected ios or android or web"),
-        ("platform = ios app = x", "character 16: expected and, or, or the end, found 'app'"),
-        ("platform = ios and", "character 19: expected a condition, found the end"),
-        ("(platform = ios", "character 16: expected and, or, or ), found the end"),
-        ('plan = "pro', "character 8: a quotation mark is not closed"),
-        ("plan ! x", "character 6: '!' means nothing here"),
-        ("last_used within soon", "character 18: expected a time such as 90s"),
-        ("any(person.plan = x)", "character 4: expected conditions on devices only within any"),
-        ("person. = x", "character 1: expected a field's name, found 'person.'"),
+        ("platform = ios app = x", 'unexpected "app" after "ios" (character 16): use and / or, or remove it'),
+        ("platform = ios and", "unexpected end of the filter (character 19): expected a condition"),
+        ("(platform = ios", "unexpected end of the filter (character 16): expected and, or, or )"),
+        ('plan = "pro', "a closing quotation mark is missing (character 8)"),
+        ("plan ! x", 'unexpected "!" (character 6)'),
+        ("last_used within soon", "(character 18): expected a time such as 90s"),
+        ("any(person.plan = x)", "(character 4): expected conditions on devices only within any"),
+        ("person. = x", 'unexpected "person." (character 1): expected a field name'),
         ("age > old", "character 1: age: expected a number or a version"),
-        ("segment x", "character 9: expected a segment's number, found 'x'"),
-        ("plan starts x", "character 13: expected with, found 'x'"),
-        ("plan in pro", "character 9: expected (, found 'pro'"),
-        ("(" * (MAX_DEPTH + 1), "at most 20 levels"),
-        ("not " * (MAX_DEPTH + 1), "at most 20 levels"),
+        ("segment x", 'unexpected "x" (character 9): expected a segment number'),
+        ("plan starts x", 'unexpected "x" (character 13): expected with'),
+        ("plan in pro", 'unexpected "pro" (character 9): expected ('),
+        ("(" * (MAX_DEPTH + 1), "more than 20 levels"),
+        ("not " * (MAX_DEPTH + 1), "more than 20 levels"),
         (" or ".join(["a exists"] * 600), "at most 20 levels and 500 conditions"),
         ("a" * 20_001, "at most 20,000 bytes"),
     ],
@@ -161,4 +163,4 @@ def test_whatever_is_typed_is_a_filter_or_refused_by_character(text):
         said = refused.message
     else:
         return
-    assert said.startswith("character ")
+    assert re.search(r"character \d+", said)

@@ -48,7 +48,7 @@ BAD = [
     ("Hello {{ customer.name", "line 1, column 7"),
     ("one\ntwo {% if %}x{% endif %}", "line 2, column 8"),
     ("{% nonsense %}", "line 1, column 4: unexpected tag"),
-    ("one\n{{ x | shout }}", "line 2, column 8: there is no filter 'shout'"),
+    ("one\n{{ x | shout }}", "line 2, column 8: unknown filter 'shout'"),
     ("{% include 'etc/passwd' %}", "unexpected tag 'include'"),
     ("{% render 'x' %}", "unexpected tag 'render'"),
     ("{% if x %}" * 2_000, ""),

@@ -55,10 +55,10 @@ async def test_the_answer_comes_first_then_each_device_with_its_steps(viewer: Br
     seen = await viewer.get(ann.path(person="ann"))
     assert seen.status == 200
     text = seen.page.text
-    assert "Yes : 1 of 2 devices: a push would reach it." in text.replace("Yes:", "Yes :")
-    assert text.index("1 of 2 devices") < text.index("the person is known by id ann")
-    assert "The device is suppressed, for Unregistered." in text
-    assert "A push was refused : apns 410 Unregistered" in text.replace("refused:", "refused :")
+    assert "Yes : 1 of 2 devices: a push would be delivered." in text.replace("Yes:", "Yes :")
+    assert text.index("1 of 2 devices") < text.index("Person found: id ann")
+    assert "Suppressed (Unregistered)." in text
+    assert "Push rejected : apns 410 Unregistered" in text.replace("rejected:", "rejected :")
     for device in (ann.iphone, ann.android):
         assert ann.place.path(f"/devices/{device.device_id.hex()}") in seen.page.links()
     assert ann.place.path(f"/people/{cio_id(ann.iphone.person_id)}") in seen.page.links()
@@ -66,8 +66,8 @@ async def test_the_answer_comes_first_then_each_device_with_its_steps(viewer: Br
 
 async def test_what_would_help_is_said_of_one_device(viewer: Browser, ann: Ann) -> None:
     seen = await viewer.get(ann.path(device=ann.iphone.device_id.hex()))
-    assert "No: the device is suppressed, for Unregistered." in seen.page.text
-    assert "What would help: log in on the phone again with the same token" in seen.page.text
+    assert "No: suppressed (Unregistered)." in seen.page.text
+    assert "How to fix: log in on the device again with the same token" in seen.page.text
     assert ann.android.token.masked not in seen.page.text
 
 
@@ -79,22 +79,22 @@ async def test_a_whole_token_leads_to_its_devices_key_and_out_of_the_address(
     assert seen.location == ann.path(person="ann", device=ann.iphone.device_id.hex())
     assert (await viewer.get(seen.location)).status == 200
     unknown = await viewer.get(ann.path(device="no-such-token-anywhere", person="ann"))
-    assert "no device is known by this token" in unknown.page.text
+    assert "No device with this token" in unknown.page.text
 
 
 async def test_a_message_is_explained_and_led_to(viewer: Browser, site: Site, ann: Ann) -> None:
     await ann.place.pushed(ann.android, "accepted")
     named = await delivery(site, ann.android)
     seen = await viewer.get(ann.path(message=named))
-    assert "the push service accepted it" in seen.page.text
+    assert "accepted by the push service" in seen.page.text
     assert ann.place.path(f"/messages/{named}") in seen.page.links()
-    assert "Asked of a push to them alone" not in seen.page.text
+    assert "Checked for a push sent to this person" not in seen.page.text
 
 
 @pytest.mark.parametrize(
     ("asked", "field", "said"),
     [
-        ({"message": "nope"}, "message", "expected a delivery&#39;s id"),
+        ({"message": "nope"}, "message", "xpected a delivery ID"),
         ({"message": "99999999"}, "message", "not found in this workspace"),
         ({"person": "x" * 200}, "person", "cannot be longer than 150 bytes"),
     ],
@@ -113,8 +113,8 @@ async def test_what_is_wrong_is_said_beside_its_field_and_stays(
 async def test_nobody_of_this_name_is_an_answer(viewer: Browser, ann: Ann) -> None:
     seen = await viewer.get(ann.path(person="nobody"))
     assert seen.status == 200
-    assert "No: nobody here has this name." in seen.page.text
-    assert "What would help: identify the person." in seen.page.text
+    assert "No: no person with this identifier." in seen.page.text
+    assert "How to fix: identify the person" in seen.page.text
 
 
 async def test_pages_of_people_devices_and_messages_lead_to_it(viewer: Browser, site: Site, ann: Ann) -> None:
@@ -137,13 +137,13 @@ async def test_a_device_that_is_gone_is_explained_by_its_history(
     who = Identifier(IdentifierKind.ID, "ann")
     await site.registry.forget_device(ann.place.workspace.workspace_id, who, ann.iphone.token)
     seen = await viewer.get(ann.path(device=key))
-    assert "the device is gone" in seen.page.text
+    assert "The device was deleted" in seen.page.text
 
 
 async def test_of_a_device_that_moved_the_other_person_is_led_to(viewer: Browser, ann: Ann) -> None:
     moved = await ann.place.device("ben", token=ann.iphone.token.value)
     seen = await viewer.get(ann.path(person="ann", device=moved.device_id.hex()))
-    assert "it is somebody else" in seen.page.text
+    assert "Now registered to another person" in seen.page.text
     assert ann.place.path(f"/people/{cio_id(moved.person_id)}") in seen.page.links()
 
 
@@ -156,4 +156,4 @@ async def test_names_stay_text(viewer: Browser, place: Place) -> None:
 
 
 async def test_without_a_question_the_page_says_what_can_be_asked(viewer: Browser, place: Place) -> None:
-    assert "Ask about somebody" in (await viewer.get(place.path("/explain"))).page.text
+    assert "Find out why a push was" in (await viewer.get(place.path("/explain"))).page.text

@@ -59,7 +59,7 @@ async def test_what_is_put_off_is_cancelled(
         await place.credential()
         await place.person("ann")
         item = await put_off(site, shop, kind, fails=False)
-        assert "put off" in (await operator.get(place.path("/jobs"))).page.text
+        assert "retrying" in (await operator.get(place.path("/jobs"))).page.text
         assert (await operator.post(place.path(f"/jobs/{kind.name}/{item}/cancel"), {})).status == 303
         await shop.make_due(kind)
         claims = await jobs.claim(site.database, kind, most=1_000, lease_s=60.0)

@@ -177,9 +177,9 @@ async def test_the_overview_says_who_is_reached_and_what_needs_somebody(
         {"expires_at": "2020-01-31T00:00:00Z"},
     )
     page = (await admin.get(place.path())).page
-    assert "People reachable 4 66.7 % of 6 people with a device" in page.text
+    assert "People reachable 4 66.7% of 6 people with a device" in page.text
     assert "apns:production:com.example.app is paused" in page.text
-    assert "No worker is running: nothing is sent" in page.text
+    assert "No worker is running. Nothing is being sent." in page.text
     assert "The certificate of com.example.app has expired on 2020-01-31" in page.text
     assert place.path("/routes/apns%3Aproduction%3Acom.example.app") in page.links()
     part = await admin.get(place.path(), **{"hx-request": "true"})
@@ -191,9 +191,9 @@ async def test_a_device_shows_its_status_why_and_all_that_happened(admin: Browse
     device = await place.device("ann")
     await place.settled(device, SettleEvent.ACCEPTED, SettleEvent.REFUSED, SettleEvent.REFUSED)
     page = (await admin.get(place.path(f"/devices/{device.device_id.hex()}"))).page
-    assert "Refused again and again" in page.text
+    assert "Rejected repeatedly" in page.text
     assert "APNs 410 Unregistered" in page.text
-    what = ["A push was refused", "A push was accepted", "Registered"]
+    what = ["Push rejected", "Push accepted", "Registered"]
     assert sorted(what, key=page.text.rindex) == what
 
 
@@ -201,7 +201,7 @@ async def test_a_device_shows_the_route_that_a_push_would_take(admin: Browser, p
     device = await place.device("ann", platform=Platform.ANDROID)
     path = place.path(f"/devices/{device.device_id.hex()}")
     before = (await admin.get(path)).page
-    assert "there are no FCM credentials" in before.text
+    assert "no FCM credentials" in before.text
     assert place.path("/routes/fcm%3Aproject") not in before.links()
     await place.credential()
     assert place.path("/routes/fcm%3Aproject") in (await admin.get(path)).page.links()
@@ -233,7 +233,7 @@ async def test_a_deleted_device_still_says_what_happened(site: Site, admin: Brow
     )
     seen = await admin.get(place.path(f"/devices/{device.device_id.hex()}"))
     assert seen.status == 200
-    assert "It was deleted" in seen.page.text
+    assert "This device was deleted" in seen.page.text
     assert "Deleted" in seen.page.text
 
 
@@ -258,7 +258,7 @@ async def test_what_is_not_there_is_not_found(admin: Browser, place: Place, path
     seen = await admin.get(place.path(path))
     assert seen.status == 404
     held(seen)
-    assert "There is nothing here" in seen.page.text
+    assert "Page not found" in seen.page.text
 
 
 async def test_a_workspace_that_is_not_there_is_not_found(admin: Browser) -> None:

@@ -195,7 +195,7 @@ def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it()
     turned = line(5, 1)
     turned = HistoryRow(replace(turned.line, message_id=refused.message_id), turned.key)
     [event, earlier] = timeline.timeline(Start(), [turned], [refused, push(9)], PersonId(1), delivery).events
-    assert (event.what, event.to_status) == ("A push was refused", "bounced")
+    assert (event.what, event.to_status) == ("Push rejected", "bounced")
     assert event.because == labels.because("apns_unregistered")
     assert earlier.what == "Push accepted"
 
@@ -302,13 +302,13 @@ def test_each_trouble_is_told_with_what_to_do_the_worst_first() -> None:
         workers=0,
     )
     assert found == [
-        "No worker is running: nothing is sent",
+        "No worker is running. Nothing is being sent.",
         "apns:production:com.example.app is paused: a wave",
-        "Webhook 'warehouse' was given up: answered 500",
+        "Webhook “warehouse” was disabled after 7 days of failures: answered 500",
         "The certificate of com.example.app has expired on 2026-01-31",
-        "7 refusals held on apns:production:com.example.app",
+        "7 rejections on hold on apns:production:com.example.app",
         "apns:production:com.example.app: the key is about to end",
-        "Webhook 'warehouse' is failing: answered 500",
+        "Webhook “warehouse” is failing: answered 500",
         "The certificate of com.example.app expires on 2026-03-01",
     ]
 
@@ -360,17 +360,17 @@ def test_an_address_of_any_segments_is_one_path(segments: list[str]) -> None:
 
 
 def test_an_error_is_said_without_its_fields_name() -> None:
-    assert said_of(BadRequest("max_pushes_per_s", "expected a number")) == "expected a number"
-    assert said_of(BadRequest("key", "a key must be one.", is_sentence=True)) == "a key must be one."
-    assert said_of(Conflict("name: it is taken")) == "name: it is taken"
+    assert said_of(BadRequest("max_pushes_per_s", "expected a number")) == "Expected a number."
+    assert said_of(BadRequest("key", "a key must be one.", is_sentence=True)) == "A key must be one."
+    assert said_of(Conflict("name: it is taken")) == "name: it is taken."
     assert Form(problem=BadRequest("service_account.private_key", "…")).about == "service_account"
 
 
 def test_every_last_status_metric_and_ending_has_a_word_and_a_tone() -> None:
     assert set(labels.STATUSES) == set(labels.STATUS_NAMES) == set(labels.STATUS_MEANS)
     assert labels.because("apns_unregistered")
-    assert labels.because("no_route") == "there are no credentials for this platform, app and environment"
-    assert labels.share(1, 3) == "33.3 %"
+    assert labels.because("no_route") == "No credentials for this platform, app and environment"
+    assert labels.share(1, 3) == "33.3%"
     assert labels.share(0, 0) == "–"  # noqa: RUF001 - a dash
     assert labels.plural(1, "person", "people") == "1 person"
     assert labels.plural(1_000, "device") == "1,000 devices"

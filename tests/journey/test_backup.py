@@ -121,5 +121,5 @@ def test_a_dump_without_its_key_is_told_by_the_doctor(shell, simulator):
     (data / "secret.key").unlink()
     shell.run("pushkeeper migrate")  # makes another key
     said = shell.run("pushkeeper doctor || true")
-    assert "sealed with another key" in said
-    assert "give back the secret key" in said
+    assert "encrypted with another key" in said
+    assert "restore the secret key" in said

@@ -98,13 +98,13 @@ def test_every_route_reaches_the_cell_that_the_key_or_the_id_names(rig, cell, ro
         )
         status, text, _ = ask(rig.port, method, path, headers, body)
         assert status in wanted, (route, status, text)
-        assert "and this is cell" not in text, route
+        assert "but this is cell" not in text, route
         tried += 1
         if is_of_cdp(route):
             status, text, _ = ask(
                 rig.port, method, path, {"x-strict-mode": "1"}, {**body, "writeKey": keys.write_key}
             )
-            assert (status, "and this is cell" in text) == (401, False), route
+            assert (status, "but this is cell" in text) == (401, False), route
             tried += 1
     assert tried > 150
     assert cell.calls() - before == tried
@@ -120,7 +120,15 @@ def routes_of_all():
 
     database = Database("postgresql://nobody@localhost/none", DeliveryIds(Secret(bytes(32))))
     app = wiring.api(wiring.Store(database, Vault(Secret(bytes(32))), None, ()), "http://localhost")
-    of_any = {"/healthz", "/readyz", "/metrics", "/api/openapi.json", "/api/docs", "/v1/info/ip_addresses"}
+    of_any = {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/openapi.json",
+        "/api/docs",
+        "/api/docs/errors",
+        "/v1/info/ip_addresses",
+    }
     return [
         f"{method} {path}"
         for method, path in routes_of(app)
@@ -274,7 +282,7 @@ def test_an_sdk_that_compresses_its_batches_learns_its_cells_own_host(rig, cell,
     status, text, answered = ask(rig.port, "POST", "/v1/b", headers, body)
     if cell.number:
         assert (status, answered["retry-after"]) == (503, "60")
-        assert f"the key is of cell {cell.number}, and this is cell 0" in text
+        assert f"The key belongs to cell {cell.number}, but this is cell 0" in text
     status, text, _ = ask(rig.port, "POST", "/v1/b", {**headers, "host": cell.host}, body)
     assert (status, text) == (200, "{}\n")
     assert person(workspace, "android")["attributes"]["plan"] == "pro"
@@ -285,7 +293,7 @@ def test_the_host_of_another_cell_says_so(rig, cell, workspace):
     headers = {"authorization": f"Bearer {workspace.keys['app_api_key']}", "host": other.host}
     status, text, _ = ask(rig.port, "GET", "/api/v1/options", headers)
     assert (status, json.loads(text)["error"]["code"]) == (401, "wrong_cell")
-    assert f"the key is of cell {cell.number}, and this is cell {other.number}" in text
+    assert f"The key belongs to cell {cell.number}, but this is cell {other.number}" in text
 
 
 def test_the_dashboard_of_each_cell_is_at_the_cells_own_host(rig, cell):

@@ -94,7 +94,7 @@ def test_an_audience_is_counted_shown_and_compared(workspace):
     assert "android" in read
     assert token not in read
     assert (
-        "character 12: expected a value, found the end"
+        "unexpected end of the filter (character 12): expected a value"
         in refusal("audience", "count", "platform = ", *on)["message"]
     )
     assert "not JSON" in refusal("audience", "count", "{", *on)["message"]
@@ -161,7 +161,7 @@ def test_an_operator_pauses_a_route_and_lets_it_go_on(workspace):
     assert [(r["route"], r["state"], r["pause_kind"], r["pause_reason"]) for r in paused] == [
         (name, "paused", "operator", "maintenance")
     ]
-    assert workspace.message(delivery)["failure_message"] == "held: maintenance"
+    assert workspace.message(delivery)["failure_message"] == "on hold: maintenance"
     assert refusal("routes", "pause", name, *route)["code"] == "conflict"
     assert answer("routes", "apply", name, *route) == {"route": name, "applied": 0}
     assert answer("routes", "discard", name, *route) == {"route": name, "discarded": 0}
@@ -258,7 +258,7 @@ def test_a_workspace_that_is_not_there_is_named(service):
     error = refusal(
         "send", "--workspace", "nobody", "--to", "x", "--title", "t", "--data", service["data_dir"]
     )
-    assert error == {"code": "not_found", "message": "workspace: 'nobody' not found"}
+    assert error == {"code": "not_found", "message": "Workspace 'nobody' not found."}
 
 
 def test_a_workspace_name_that_is_taken_is_refused(workspace):
@@ -290,7 +290,7 @@ def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     error = refusal("serve", "--data", tmp_path / "file" / "data", "--port", "0")
     assert error["code"] == "misconfigured"
-    assert "data folder" in error["message"]
+    assert "ata folder" in error["message"]
 
 
 def test_a_certificate_of_ones_own_is_served(folder, tmp_path):

@@ -41,7 +41,7 @@ def test_the_demo_stays_until_it_is_ended_and_takes_its_processes_with_it():
         eventually(lambda: app("GET", path)["broadcast"]["state"] == "sending")
         assert app("GET", path)["broadcast"]["content"]["title"].startswith("The summer sale")
         with urlopen(told["setup_url"], timeout=60) as page:
-            assert b"Make me the first admin" in page.read()
+            assert b"Create admin account" in page.read()
         demo.send_signal(signal.SIGTERM)
         assert demo.wait(20) == 0
     _, alive = psutil.wait_procs(started, timeout=60)

@@ -60,7 +60,7 @@ def test_what_is_wrong_comes_with_what_to_do_and_ends_with_1(workspace):
             for n, line in enumerate(lines)
             if line.startswith("probe") and "wrong" in line and workspace.name in line
         ]
-        assert "→ see that this machine reaches the provider" in lines[at + 1]
+        assert "→ check that this host can reach the provider" in lines[at + 1]
         assert lines[-1].endswith("wrong.")
     finally:
         workspace.add_apns()

@@ -20,7 +20,7 @@ def test_a_program_that_is_not_there_is_refused(service):
     # What comes behind the program is the program's.
     said = run("postgres", "--json", "--data", service["data_dir"], "nosuch")
     assert said.returncode == 1
-    assert json.loads(said.stderr)["error"]["message"] == "command: there is no program 'nosuch'"
+    assert json.loads(said.stderr)["error"]["message"] == "Invalid command: program not found: nosuch."
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_the_quickstart_does_what_it_says(folder):
                     r"^## (\d)\.\n(.*?)(?=^## |\Z)", shell.run("\n".join(script)), re.MULTILINE | re.DOTALL
                 )
             )
-            assert "credentials for simulated-project are in 'shop', sealed" in said["3"]
+            assert "Saved fcm credentials for simulated-project in 'shop', encrypted" in said["3"]
             assert "'title': 'Hello, Ann', 'body': 'From your own server'" in said["5"]
             assert re.search(r"^last status +sent$", said["5"], re.MULTILINE)
             history = said["6"].splitlines()
@@ -104,7 +104,7 @@ def test_the_quickstart_does_what_it_says(folder):
             assert re.search(r"\bsent\b.* Android .*\bann\b", seen(devices))
             [device] = set(re.findall(r'href="(/w/shop/devices/[0-9a-f]{32})"', devices))
             told = seen(browser.get(here(f"http://localhost:8383{device}")))
-            assert told.index("Registered again") < told.index("FCM 404 UNREGISTERED")
+            assert told.index("Re-registered") < told.index("FCM 404 UNREGISTERED")
             assert "wrong" not in shell.run(f"pushkeeper doctor --data {shell.folder}/pushkeeper")
     finally:
         shutil.rmtree(shell.folder)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import texts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -53,7 +55,7 @@ BANNED = {
     r"is (?:said|asked|answered) (?:of|by what)": "returned",
     r"(?:nobody's|somebody's|whose) fault": "cause",
     r"comebacks?|revived": "reactivation, reactivated",
-    r"undone": "reverted",
+    r"(?<!be )undone": "reverted",
 }
 PATTERN = re.compile("|".join(rf"\b(?:{phrase})\b" for phrase in BANNED), re.IGNORECASE)
 
@@ -77,7 +79,15 @@ def documentation() -> Iterator[tuple[str, str]]:
             yield str(page.relative_to(ROOT)), prose(page.read_text(encoding="utf-8"))
 
 
-PLACES: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {"documentation": documentation}
+PLACES: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "documentation": documentation,
+    "dashboard": texts.templates,
+    "commands": texts.help_texts,
+    "API reference": texts.api_reference,
+    "metrics": texts.metrics,
+    "codes": texts.codes,
+    "messages": texts.shown_texts,
+}
 
 
 def advice(found: str) -> str:

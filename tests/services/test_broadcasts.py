@@ -29,7 +29,7 @@ async def test_a_draft_is_looked_at_started_and_sent(stage: Stage) -> None:
     assert stage.reached() == {"ann-ios", "ben-ios"}
     assert stage.told()["ben-ios"][0]["aps"]["alert"] == {"title": "News", "body": "for ben"}
     again = await stage.do(draft["id"], "start", expect=409)
-    assert "can be started only once" in again["error"]["message"]
+    assert "has already started" in again["error"]["message"]
 
 
 async def test_each_platform_is_told_its_own(stage: Stage) -> None:
@@ -75,6 +75,9 @@ async def test_liquid_knows_the_event_and_what_the_sender_tells(stage: Stage) ->
     assert over["endings"] == {"accepted": 2, "failed": 2}
     assert stage.told()["ann-ios"][0]["aps"]["alert"] == {"title": "Tea", "body": "7 for bought"}
     assert {one["reason"] for one in over["results"] if one["ending"] == "failed"} == {"template"}
+    status = await stage.tenant.engine.broadcasts.standing(stage.tenant.workspace_id, number)
+    assert [(one.reason, one.pushes) for one in status.details] == [("template", 2)]
+    assert "price" in status.details[0].detail
 
 
 async def test_what_is_undefined_may_be_empty(stage: Stage) -> None:
@@ -91,7 +94,7 @@ async def test_people_and_devices_by_name(stage: Stage) -> None:
     await stage.over(await stage.send(devices=[stage.token["eve-android"]]))
     assert stage.reached() == {"ann-ios", "ann-android", "eve-android"}
     error = await stage.make(ids=["ann", "nobody"], expect=400)
-    assert (error["field"], error["message"]) == ("ids[1]", "ids[1]: nobody has this id")
+    assert (error["field"], error["message"]) == ("ids[1]", "Invalid ids[1]: no person found with this id.")
     error = await stage.make(devices=[stage.token["ben-ios"], "x" * 40], expect=400)
     assert error["field"] == "devices[1]"
     await stage.over(await stage.send(devices=["x" * 40], ignore_missing=True))
@@ -117,7 +120,7 @@ async def test_an_audience_that_is_gone_when_it_begins_fails_it_whole(stage: Sta
     over = await stage.over(draft["id"])
     assert (over["state"], over["failure"]) == (
         "failed",
-        f"audience: there is no segment {audience} any more",
+        f"audience: segment {audience} does not exist any more",
     )
     assert stage.reached() == set()
 
@@ -154,7 +157,7 @@ async def test_an_idempotency_key_makes_one(stage: Stage) -> None:
     first = await stage.make(idempotency_key="k1", name="x")
     assert (await stage.make(idempotency_key="k1", name="x"))["id"] == first["id"]
     error = await stage.make(idempotency_key="k1", name="y", expect=409)
-    assert error["message"] == "idempotency_key: it was used for another broadcast"
+    assert error["message"] == "This idempotency_key was already used for another broadcast."
     listed = (await stage.tenant.call("GET", "/api/v1/broadcasts"))["broadcasts"]
     assert [one["id"] for one in listed] == [first["id"]]
 
@@ -246,9 +249,9 @@ async def test_zones_are_told_by_any_spelling_and_preflight_and_explain_say_whic
 
     await eventually(tokyo_is_told)
     for name, expected in (
-        ("tokyo-1", "its time zone is Asia/Tokyo"),
-        ("offset-1", "its time zone 'GMT+9' is unknown: treated as UTC"),
-        ("silent", "it has no time zone: treated as UTC"),
+        ("tokyo-1", "Time zone: Asia/Tokyo"),
+        ("offset-1", "Unknown time zone 'GMT+9'; using UTC"),
+        ("silent", "No time zone; using UTC"),
     ):
         query = f"person={name}&message={draft['id']}"
         found = await stage.tenant.call("GET", f"/api/v1/explain?{query}")
@@ -299,24 +302,24 @@ async def test_it_expires(stage: Stage) -> None:
         ({"content": {}}, "content.message", "a push needs a title"),
         ({"content": {"title": "{{ x"}}, "content.title", "line 1, column 1"),
         ({"content": {"title": "x", "ios": {"message": "{% if %}"}}}, "content.ios.message", "line 1"),
-        ({"content": {"title": "x", "ios": {"size": 1}}}, "content.ios.size", "there is no such field"),
+        ({"content": {"title": "x", "ios": {"size": 1}}}, "content.ios.size", "unknown field"),
         ({"content": {"title": "x", "collapse_id": "c" * 65}}, "content.collapse_id", "longer than 64"),
         ({"content": {"title": "x", "ttl_s": -1}}, "content.ttl_s", "at least 0"),
         ({"content": {"title": "x", "priority": "top"}}, "content.priority", "expected high or normal"),
         ({"audience": {"filter": "platform ="}}, "filter", "character 11"),
-        ({"audience": {"filter": "segment 99999999"}}, "filter", "there is no segment 99999999"),
-        ({"audience": {"id": 99999999}}, "filter", "there is no segment 99999999"),
-        ({"audience": {}}, "audience.filter", "is needed"),
-        ({"audience": {"filter": "everybody"}, "ids": ["ann"]}, "audience", "exactly one of"),
-        ({"schedule": {"at": "tomorrow"}}, "schedule.at", "expected unix seconds"),
+        ({"audience": {"filter": "segment 99999999"}}, "filter", "segment 99999999 does not exist"),
+        ({"audience": {"id": 99999999}}, "filter", "segment 99999999 does not exist"),
+        ({"audience": {}}, "audience.filter", "is required"),
+        ({"audience": {"filter": "everybody"}, "ids": ["ann"]}, "audience", "xactly one of"),
+        ({"schedule": {"at": "tomorrow"}}, "schedule.at", "expected Unix seconds"),
         ({"schedule": {"at": 7_258_118_399}}, "schedule.at", "at most 366 days"),
-        ({"schedule": {"at": 253_402_300_000_000}}, "schedule.at", "expected unix seconds"),
+        ({"schedule": {"at": 253_402_300_000_000}}, "schedule.at", "expected Unix seconds"),
         ({"schedule": {"local_time": "0001-01-01T00:00"}}, "schedule.local_time", "expected a local time"),
-        ({"schedule": {"at": "0001-01-01T00:00:00+10:00"}}, "schedule.at", "expected unix seconds"),
+        ({"schedule": {"at": "0001-01-01T00:00:00+10:00"}}, "schedule.at", "expected Unix seconds"),
         (
             {"schedule": {"at": 1, "local_time": "2026-01-01T00:00"}},
             "schedule.local_time",
-            "does not go with",
+            "cannot be combined with",
         ),
         ({"schedule": {"local_time": "2026-01-01T00:00Z"}}, "schedule.local_time", "without a zone"),
         (
@@ -328,11 +331,11 @@ async def test_it_expires(stage: Stage) -> None:
         ({"window": {"opens": "9", "closes": "x"}}, "window.", "expected a time of day"),
         ({"throttle": {"per_second": 0}}, "throttle.per_second", "above 0"),
         ({"throttle": {"per_minute": 1e-9}}, "throttle.per_minute", "one push an hour"),
-        ({"throttle": {"per_hour": 1}}, "throttle.per_hour", "there is no such field"),
+        ({"throttle": {"per_hour": 1}}, "throttle.per_hour", "unknown field"),
         ({"expires_after_s": 1}, "expires_after_s", "at least 60"),
         ({"idempotency_key": "k" * 256}, "idempotency_key", "longer than 255"),
         ({"dry_run": "yes"}, "dry_run", "true or false"),
-        ({"tittle": "x"}, "tittle", "there is no such field"),
+        ({"tittle": "x"}, "tittle", "unknown field"),
     ],
 )
 async def test_what_is_wrong_is_told_by_its_field_and_keeps_nothing(
@@ -377,7 +380,7 @@ async def test_pause_holds_what_has_not_left_and_resume_lets_it_go(stage: Stage)
     assert resumed["state"] == "sending"
     await stage.over(number)
     assert [len(told) for told in stage.told().values()] == [1, 1, 1, 1]
-    assert "all of it is sent" in (await stage.do(number, "pause", expect=409))["error"]["message"]
+    assert "is already sent" in (await stage.do(number, "pause", expect=409))["error"]["message"]
 
 
 async def quiet(stage: Stage) -> set[str]:

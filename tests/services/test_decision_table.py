@@ -361,7 +361,7 @@ async def expect(tenant: Tenant, case: Case, token: str, delivery: str) -> None:
                 (why, probed)
             ]
             assert len(tenant.asked(token)) == 1 + requests, "a paused route is not asked again"
-            assert (await tenant.message(delivery))["failure_message"] == f"held: {why}"
+            assert (await tenant.message(delivery))["failure_message"] == f"on hold: {why}"
 
 
 def assert_same_identity(tenant: Tenant, token: str) -> None:

@@ -119,7 +119,7 @@ async def test_of_an_installation_that_is_well_nothing_is_wrong(patient: Patient
     assert [finding for finding in found if finding.state is State.WRONG] == []
     probes = {finding.about: finding for finding in found if finding.check == "probe"}
     assert set(probes) == {"shop: fcm simulated-project", "shop: apns com.example.app"}
-    assert all("answers as it should" in probe.said for probe in probes.values())
+    assert all("test push OK" in probe.said for probe in probes.values())
     assert {finding.about for finding in found if finding.check == "clock"} == {
         "the database",
         "shop: fcm simulated-project",  # Apple tells no time
@@ -167,7 +167,7 @@ async def test_a_key_that_was_sealed_with_another_secret_key_is_wrong(patient: P
     patient.vault = Vault(Secret(b"1" * 32))
     (key,) = await patient.of("keys", probes=True)
     assert key.state is State.WRONG
-    assert "sealed with another key" in key.said
+    assert "encrypted with another key" in key.said
     assert "secret key that was in use" in key.todo
 
 
@@ -257,7 +257,7 @@ async def test_a_route_that_is_paused_says_who_lets_it_go_on(patient: Patient) -
     for kind, state, todo in (
         ("operator", State.ATTENTION, "routes resume"),
         ("credentials", State.WRONG, "credentials update"),
-        ("untrusted", State.WRONG, "who answers in the provider's place"),
+        ("untrusted", State.WRONG, "intercepting proxy"),
         ("guard", State.WRONG, "apply"),
     ):
         await patient.database.rows(
@@ -283,7 +283,7 @@ async def test_alerts_and_held_refusals_are_told(patient: Patient) -> None:
     )
     (alert,) = await patient.of("alerts")
     assert alert.said == "apns_unrecognized_response, 7 times: never seen"
-    (held,) = await patient.of("held refusals")
+    (held,) = await patient.of("held rejections")
     assert (held.said, held.state) == ("1", State.ATTENTION)
 
 
@@ -315,7 +315,7 @@ async def test_webhooks_that_fail_are_told_and_those_that_were_given_up_are_wron
     found = {finding.about.split(" ", 2)[2]: finding for finding in await patient.of("webhooks")}
     assert found["fails"].state is State.ATTENTION
     assert found["given up"].state is State.WRONG
-    assert "answered 500; 0 wait" in found["fails"].said
+    assert "answered 500; 0 events queued" in found["fails"].said
 
 
 async def test_a_day_without_its_partition_is_wrong_and_one_that_is_kept_too_long_is_told(
@@ -342,7 +342,7 @@ async def test_a_device_that_is_not_what_its_history_says_is_wrong(patient: Pati
             Registration(token=Token(token), platform=Platform.IOS, last_used=NOW),
         )
     (ledger,) = await patient.of("ledger")
-    assert (ledger.state, ledger.said) == (State.OK, "2 devices stand as their history says")
+    assert (ledger.state, ledger.said) == (State.OK, "2 devices consistent with their history")
     await patient.database.rows("update devices set status = 'sent' where token = 'first'")
     (ledger,) = await patient.of("ledger")
     assert ledger.state is State.WRONG

@@ -39,7 +39,7 @@ async def test_what_is_otherwise_on_a_platform_and_what_the_sender_tells_is_in_i
     said = await previewed(stage.tenant, content=content, data={"shop": "Corner"})
     assert said["ios"]["content"]["title"] == "ios at Corner"
     assert said["android"]["content"] is None
-    assert said["android"]["problem"] == "it says nothing on this platform"
+    assert said["android"]["problem"] == "no content for this platform"
 
 
 async def test_where_it_cannot_be_said_to_them_it_says_why(stage: Stage) -> None:

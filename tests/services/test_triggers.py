@@ -124,7 +124,7 @@ async def test_by_per_user_data_each_is_told_their_own(crowd: Crowd) -> None:
 async def test_who_is_missing_refuses_all_of_it(crowd: Crowd) -> None:
     answer = await crowd.tenant.call("POST", crowd.triggers, {"ids": ["ann", "nobody"]}, expect=422)
     assert answer["errors"] == [
-        {"detail": "ids[1]: nobody has this id", "source": {"pointer": "/ids/1"}, "status": "422"}
+        {"detail": "ids[1]: no person found with this id", "source": {"pointer": "/ids/1"}, "status": "422"}
     ]
     assert (
         await crowd.tenant.database.value(
@@ -157,7 +157,7 @@ async def test_a_file_that_cannot_be_read_fails_the_broadcast_whole(crowd: Crowd
     for text, said in (
         ('{"id": "ann"}\nnonsense', "line 2: not JSON"),
         ('{"id": "ann"}\n{"name": "x"}', "line 2: expected one of id, email or cio_id"),
-        ('{"id": "ann"}\n\n{"id": "nobody"}', "line 3: nobody has this id"),
+        ('{"id": "ann"}\n\n{"id": "nobody"}', "line 3: no person found with this id"),
         (None, "answered 404"),
     ):
         with served(text) as url:

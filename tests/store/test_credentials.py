@@ -67,7 +67,7 @@ async def test_putting_it_again_replaces_it_and_keeps_its_id(database: Database,
 
 async def test_another_secret_key_opens_no_credential(database: Database, tenant: WorkspaceId) -> None:
     credential_id = await credentials.put(database, VAULT, tenant, APNS)
-    with pytest.raises(Misconfigured, match="sealed with another key"):
+    with pytest.raises(Misconfigured, match="encrypted with another key"):
         await credentials.read(database, Vault(Secret(bytes([1]) * 32)), tenant, credential_id)
     with pytest.raises(NotFound):
         await credentials.read(database, VAULT, tenant, 0)

@@ -215,7 +215,7 @@ async def test_two_who_are_at_the_same_undo_take_each_strike_back_once(books: Bo
     assert (undo.strikes, undo.devices, undo.under_way) == (5, 3, False)
     assert undo.finished_at is not None
     assert (await books.ledger.verify(books.tenant)).wrong == 0
-    with pytest.raises(NotFound, match="undo: not found"):
+    with pytest.raises(NotFound, match="Undo not found"):
         await books.ledger.go_on(books.tenant, number + 1)
 
 
@@ -262,9 +262,9 @@ async def test_what_does_not_add_up_is_named(books: Books) -> None:
 
 async def test_times_and_names_that_are_none_are_refused(books: Books) -> None:
     now = await books.now()
-    with pytest.raises(BadRequest, match="until: is not after since"):
+    with pytest.raises(BadRequest, match="until: must be after since"):
         await books.undo(now, until=now)
-    with pytest.raises(BadRequest, match="more than 400 days ago"):
+    with pytest.raises(BadRequest, match="must be at most 400 days ago"):
         await books.undo(now - timedelta(days=401))
     with pytest.raises(NotFound, match="'nowhere'"):
         await books.undo(now, route="nowhere")

@@ -40,7 +40,7 @@ def test_what_is_sealed_is_opened_again_and_not_seen_in_between(value: bytes, la
 def test_another_key_does_not_open_it_and_the_error_says_what_to_do() -> None:
     sealed = ONE.seal(Secret(b"a private key"), "credential 1")
     with pytest.raises(
-        Misconfigured, match=r"credential 1 was sealed with another key.*PUSHKEEPER_SECRET_KEY"
+        Misconfigured, match=r"credential 1 was encrypted with another key.*PUSHKEEPER_SECRET_KEY"
     ) as said:
         OTHER.open(sealed, "credential 1")
     assert "a private key" not in said.value.message

@@ -321,3 +321,9 @@ class Page(HTMLParser):
 
     def links(self) -> list[str]:
         return [link["href"] or "" for link in self.all("a") if link.get("href")]
+
+
+def plain(sentence: str) -> str:
+    """A sentence as it was raised: without the capital, the full stop and the words for its field."""
+    sentence = sentence.removeprefix("This field ").removesuffix(".")
+    return sentence[:1].lower() + sentence[1:]

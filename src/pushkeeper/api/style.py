@@ -130,6 +130,7 @@ class ApiStyle:
     max_body_bytes: int = MAX_BODY_BYTES
     cross_origin: bool = False  # whether pages of any site may call it
     for_browsers: bool = False
+    with_request_id: bool = False  # whether the `error` object of a refusal has the request's ID
 
     @property
     def headers(self) -> Headers:
@@ -148,12 +149,14 @@ class ApiStyle:
 
     def refusal(self, request: Request, error: PushkeeperError, status: int) -> Response:
         """How this API says that error."""
-        del request
         if isinstance(error, BadRequest):
             over = isinstance(error, TooLarge) and error.field == "body"
             status = self.too_large if over else self.bad_request
         headers = [_CHALLENGE] if isinstance(error, Unauthorized) else []
-        return response.of_json(self.render(error, status), status, *headers)
+        body = self.render(error, status)
+        if self.with_request_id:
+            body["error"]["request_id"] = request.request_id
+        return response.of_json(body, status, *headers)
 
 
 def _preflight(methods: Sequence[str]) -> Handler:

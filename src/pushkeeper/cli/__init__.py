@@ -30,10 +30,10 @@ from pushkeeper.cli.demo import command as demo_command
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="pushkeeper")
 def main() -> None:
-    """Push notifications through FCM and APNs, and the truth about who is getting them.
+    """Send push notifications through FCM and APNs, and see who receives them.
 
-    Start with `pushkeeper demo`. To run your own: `pushkeeper serve`, then, beside it, `pushkeeper workspace create`
-    and `pushkeeper credentials add`.
+    Start with `pushkeeper demo`. To run your own service, start `pushkeeper serve`, then run
+    `pushkeeper workspace create` and `pushkeeper credentials add`.
     """
 
 

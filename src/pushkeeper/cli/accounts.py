@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 _ROLES = click.Choice([role.value for role in Role])
 
 
-@click.group(short_help="Make and list the users of the dashboard.")
+@click.group(short_help="Manage dashboard users.")
 def user() -> None:
-    """Make and list the users of the dashboard, let them in and keep them out.
+    """Manage dashboard users.
 
-    Admins do the same in the dashboard; this is for when none of them can log in.
+    Admins can do the same in the dashboard; use this when no admin can log in.
     """
 
 
 @user.command("add")
 @click.argument("name")
-@click.option("--role", type=_ROLES, default=Role.VIEWER.value, show_default=True, help="What they may do.")
+@click.option("--role", type=_ROLES, default=Role.VIEWER.value, show_default=True, help="The user's role.")
 @on_store
 @as_json
 def user_add(*, name: str, role: str, json: bool, **options: Any) -> None:
-    """Make the user NAME, and print the link by which they set their password."""
+    """Create the user NAME and print a link to set the password."""
 
     async def work(services: Services) -> tuple[User, Entry]:
         return await services.accounts.add(actor(), name, Role(role))
@@ -45,7 +45,7 @@ def user_add(*, name: str, role: str, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def user_list(*, json: bool, **options: Any) -> None:
-    """List the users, and when each was last logged in."""
+    """List users with their last login."""
     found = run(with_services(options, lambda services: services.accounts.all()))
     shown = [
         {
@@ -61,7 +61,7 @@ def user_list(*, json: bool, **options: Any) -> None:
         [one.name, one.role.value, _state(one), f"{one.seen_at:%Y-%m-%d}" if one.seen_at else "never"]
         for one in found
     ]
-    text = table(rows, ["name", "role", "state", "last log-in"]) if rows else "No user yet."
+    text = table(rows, ["name", "role", "state", "last login"]) if rows else "No users yet."
     answer({"users": shown}, text, json=json)
 
 
@@ -70,7 +70,7 @@ def user_list(*, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def user_link(*, name: str, json: bool, **options: Any) -> None:
-    """Print a link by which the user NAME sets another password."""
+    """Print a link to reset the password of the user NAME."""
 
     async def work(services: Services) -> tuple[User, Entry]:
         found = await services.accounts.named(name)
@@ -86,23 +86,23 @@ def user_link(*, name: str, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def user_role(*, name: str, role: str, json: bool, **options: Any) -> None:
-    """Let the user NAME be a viewer, operator or admin."""
+    """Set the role of the user NAME."""
 
     async def work(services: Services) -> None:
         found = await services.accounts.named(name)
         await services.accounts.set_role(actor(), found.user_id, Role(role))
 
     run(with_services(options, work))
-    answer({"name": name, "role": role}, f"{name} is {role} now.", json=json)
+    answer({"name": name, "role": role}, f"{name} is now {role}.", json=json)
 
 
 @user.command("disable")
 @click.argument("name")
-@click.option("--undo", is_flag=True, help="Let them log in again.")
+@click.option("--undo", is_flag=True, help="Enable the account again.")
 @on_store
 @as_json
 def user_disable(*, name: str, undo: bool, json: bool, **options: Any) -> None:
-    """Log the user NAME out everywhere, and keep them out."""
+    """Disable the user NAME and end all sessions."""
 
     async def work(services: Services) -> None:
         found = await services.accounts.named(name)
@@ -110,7 +110,7 @@ def user_disable(*, name: str, undo: bool, json: bool, **options: Any) -> None:
         await change(actor(), found.user_id)
 
     run(with_services(options, work))
-    text = f"{name} may log in again." if undo else f"{name} is logged out and kept out."
+    text = f"{name} is enabled." if undo else f"{name} is disabled and signed out."
     answer({"name": name, "disabled": not undo}, text, json=json)
 
 
@@ -119,7 +119,8 @@ def _show_link(found: User, entry: Entry, options: dict[str, Any], *, json: bool
     url = (settings.public_url or f"http://localhost:{settings.port}").rstrip("/")
     link = f"{url}/link/{entry.token}"
     shown = {"name": found.name, "role": found.role, "url": link, "expires_at": entry.expires_at}
-    text = f"{found.name} sets a password, once and until {entry.expires_at:%Y-%m-%d %H:%M} UTC, at\n  {link}"
+    until = f"{entry.expires_at:%Y-%m-%d %H:%M} UTC"
+    text = f"Link for {found.name} to set a password (works once, until {until}):\n  {link}"
     answer(shown, text, json=json)
 
 

@@ -24,9 +24,9 @@ T = TypeVar("T")
 _HEADINGS = ["device", "platform", "last status", "app", "last used (UTC)", "person"]
 
 
-@click.group(short_help="Count an audience, look at it, and see whom it gets wrong.")
+@click.group(short_help="Count, sample and compare audiences.")
 def audience() -> None:
-    """Ask whom a FILTER is true of: a text such as 'platform = ios and person.plan = pro', or its JSON."""
+    """Query devices and people with a FILTER such as 'platform = ios and person.plan = pro' (text or JSON)."""
 
 
 def _asks(command: Callable[P, T]) -> Callable[P, T]:
@@ -36,15 +36,15 @@ def _asks(command: Callable[P, T]) -> Callable[P, T]:
         type=click.Choice(["device", "person"]),
         default="device",
         show_default=True,
-        help="Whether conditions on devices are about the device itself, or about any that a person has.",
+        help="Evaluate FILTER per device or per person.",
     )
     return click.argument("filter_", metavar="FILTER")(unit(in_workspace(on_store(as_json(command)))))
 
 
-@audience.command("count", short_help="Say how many people and devices.")
+@audience.command("count", short_help="Count matching people and devices.")
 @_asks
 def audience_count(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
-    """Say how many people and devices FILTER is true of."""
+    """Count the people and devices that match FILTER."""
     from pushkeeper.core.filters.nodes import Unit
 
     size = run(
@@ -55,13 +55,13 @@ def audience_count(*, filter_: str, unit: str, name: str, json: bool, **options:
     answer(size, f"{size.people:,} people, {size.devices:,} devices", json=json)
 
 
-@audience.command("sample", short_help="Show some of the devices.")
+@audience.command("sample", short_help="Show a sample of matching devices.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="How many devices."
+    "--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Number of devices."
 )
 @_asks
 def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: bool, **options: Any) -> None:
-    """Show some of the devices that FILTER is true of, the same whenever it is asked."""
+    """Show a sample of the devices that match FILTER; always the same sample."""
     from pushkeeper.core.filters.nodes import Unit
     from pushkeeper.services.schemas.devices import DeviceView
 
@@ -73,14 +73,14 @@ def audience_sample(*, filter_: str, unit: str, limit: int, name: str, json: boo
         return found
 
     found = run(with_workspace(name, options, work))
-    text = table([_row(device) for device in found], _HEADINGS) if found else "No device."
+    text = table([_row(device) for device in found], _HEADINGS) if found else "No matching devices."
     answer({"devices": [DeviceView.of(device) for device in found]}, text, json=json)
 
 
-@audience.command("preview", short_help="Show whom a reading by people gets wrong.")
+@audience.command("preview", short_help="Compare per-device and per-person matching.")
 @_asks
 def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
-    """Say which devices FILTER takes in or leaves out wrongly when it is read of people."""
+    """Show devices that FILTER would wrongly include or exclude if evaluated per person."""
     from pushkeeper.core.filters.nodes import Unit
     from pushkeeper.services.schemas.audiences import PreviewView
 
@@ -92,19 +92,22 @@ def audience_preview(*, filter_: str, unit: str, name: str, json: bool, **option
 
     preview = run(with_workspace(name, options, work))
     size, differences = preview.size, preview.apart.differences
-    wrongly = f"take in {differences.wrongly_included:,} devices wrongly, and leave out {differences.wrongly_excluded:,}"
-    lines = [f"{size.people:,} people, {size.devices:,} devices", f"Read of people it would {wrongly}."]
-    rows = [["taken in", *_row(device)] for device in differences.included]
-    rows += [["left out", *_row(device)] for device in differences.excluded]
+    wrongly = f"add {differences.wrongly_included:,} devices that don't match and miss {differences.wrongly_excluded:,} that do"
+    lines = [
+        f"{size.people:,} people, {size.devices:,} devices",
+        f"Evaluated per person, it would {wrongly}.",
+    ]
+    rows = [["included", *_row(device)] for device in differences.included]
+    rows += [["excluded", *_row(device)] for device in differences.excluded]
     if rows:
         lines += ["", table(rows, ["wrongly", *_HEADINGS])]
     answer(PreviewView.of(preview), "\n".join(lines), json=json)
 
 
-@audience.command("explain", short_help="Show how it is counted, and what would be faster.")
+@audience.command("explain", short_help="Show the query plan and index suggestions.")
 @_asks
 def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **options: Any) -> None:
-    """Show how PostgreSQL counts FILTER, how long that takes, and which indexes would make it faster."""
+    """Show how PostgreSQL evaluates FILTER, how long it takes, and which indexes would make it faster."""
     from pushkeeper.core.filters.nodes import Unit
     from pushkeeper.core.filters.to_text import text_of
     from pushkeeper.services.schemas.audiences import PlanView
@@ -116,10 +119,12 @@ def audience_explain(*, filter_: str, unit: str, name: str, json: bool, **option
     )
     size = plan.size
     lines = [f"{size.people:,} people, {size.devices:,} devices, counted in {plan.took_ms:,.0f} ms", ""]
-    rows = [[scan.table, scan.index or "none: all of it is read", f"{scan.rows:,}"] for scan in plan.scans]
-    lines.append(table(rows, ["table", "index", "rows expected"]))
+    rows = [[scan.table, scan.index or "none (full scan)", f"{scan.rows:,}"] for scan in plan.scans]
+    lines.append(table(rows, ["table", "index", "estimated rows"]))
     for one in plan.advice:
-        found = f"{text_of(one.index.node)} leaves {one.share:.1%} of the devices; an index finds them:"
+        found = (
+            f"{text_of(one.index.node)} matches {one.share:.1%} of devices. An index would find them faster:"
+        )
         lines += ["", found, f"  {one.index.sql};"]
     answer(PlanView.of(plan), "\n".join(lines), json=json)
 

@@ -24,22 +24,22 @@ _LOOK_S = 0.5
 _WHY_NO_END = {
     "not_started": "not started",
     "paused": "paused",
-    "route_paused": "waits for a route that is paused",
-    "nothing_yet": "nothing has come to an end of late",
+    "route_paused": "waiting for a paused route",
+    "nothing_yet": "no pushes processed yet",
 }
 
 
-@click.group(short_help="Send a message to many: make it, look at it, start it, follow it.")
+@click.group(short_help="Create, send and monitor broadcasts.")
 def broadcast() -> None:
-    """Send a message to many.
+    """Create, send and monitor broadcasts.
 
-    `create` keeps a draft and says what is to be expected of it; nothing leaves before `start`.
+    `create` saves a draft and shows its estimate; nothing is sent before `start`.
     """
 
 
 _number = click.argument("number", type=click.IntRange(1))
 _if_version = click.option(
-    "--if-version", metavar="N", type=click.IntRange(1), help="Only if the draft still has this version."
+    "--if-version", metavar="N", type=click.IntRange(1), help="Fail unless the draft has this version."
 )
 
 
@@ -50,52 +50,52 @@ def _one(command: Callable[..., None]) -> Callable[..., None]:
 
 _ASKED = (
     click.argument("filter_", metavar="[FILTER]", required=False),
-    click.option("--title", metavar="TEXT", help="The push's title; Liquid."),
-    click.option("--message", metavar="TEXT", help="The push's text; Liquid."),
-    click.option("--template", metavar="N", type=click.IntRange(1), help="Say what this template says."),
-    click.option("--name", "title_of_it", metavar="TEXT", help="What you call it yourself."),
+    click.option("--title", metavar="TEXT", help="Title (Liquid)."),
+    click.option("--message", metavar="TEXT", help="Message (Liquid)."),
+    click.option("--template", metavar="N", type=click.IntRange(1), help="Template number."),
+    click.option("--name", "title_of_it", metavar="TEXT", help="Internal name."),
     click.option(
-        "--unit", type=click.Choice(["device", "person"]), help="What FILTER is read of.  [default: device]"
+        "--unit",
+        type=click.Choice(["device", "person"]),
+        help="Evaluate FILTER per device or per person.  [default: device]",
     ),
-    click.option("--at", metavar="TIME", help="When it goes out: 2026-12-24T18:00:00+01:00."),
-    click.option("--local-time", metavar="TIME", help="… or at this time of each device's own zone."),
-    click.option("--time-zone", metavar="ZONE", help="Of devices that do not say theirs.  [default: UTC]"),
+    click.option("--at", metavar="TIME", help="Send at this time, such as 2026-12-24T18:00:00+01:00."),
+    click.option("--local-time", metavar="TIME", help="Send at this time in each device's time zone."),
+    click.option("--time-zone", metavar="ZONE", help="Fallback time zone.  [default: UTC]"),
+    click.option("--window", metavar="HH:MM-HH:MM", help="Delivery window in each device's local time."),
     click.option(
-        "--window", metavar="HH:MM-HH:MM", help="The hours, of each device's zone, in which it may leave."
+        "--per-second", metavar="N", type=click.FloatRange(0, min_open=True), help="Rate limit (pushes/s)."
     ),
-    click.option(
-        "--per-second", metavar="N", type=click.FloatRange(0, min_open=True), help="The most in a second."
-    ),
-    click.option("--expires-after-s", metavar="N", type=int, help="After so long it is not worth sending."),
-    click.option("--dry-run", is_flag=True, help="Ask the push services, and let them show nothing."),
+    click.option("--expires-after-s", metavar="N", type=int, help="Expire unsent pushes after N seconds."),
+    click.option("--dry-run", is_flag=True, help="Validate only; nothing is displayed."),
     click.option(
         "--from",
         "file",
         metavar="FILE",
         type=click.File("rb"),
-        help="Read the rest from JSON, as the API takes it.",
+        help="Read more options from a JSON file, in the API's format.",
     ),
-    click.option("--start", is_flag=True, help="Start it at once."),
+    click.option("--start", is_flag=True, help="Start immediately."),
 )
 
 
 def _asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command whatever a broadcast is asked for by."""
+    """Add the options that define a broadcast to a command."""
     for option in reversed(_ASKED):
         command = option(command)
     return command
 
 
-@broadcast.command("create", short_help="Keep a draft, and say what is to be expected of it.")
+@broadcast.command("create", short_help="Create a draft and show its estimate.")
 @_asking
 @in_workspace
 @on_store
 @as_json
 def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
-    """Keep a broadcast to whomever FILTER is true of, and say what is to be expected of it.
+    """Create a broadcast to the devices that match FILTER and show its estimate.
 
-    FILTER is a text such as 'platform = ios and person.plan = pro', its JSON, or everybody. All else that the API takes
-    (what one platform is told, people or devices by name, an event, an idempotency key) can be in the FILE.
+    FILTER is a text such as 'platform = ios and person.plan = pro', its JSON, or everybody. Everything else that the API
+    accepts (per-platform content, lists of people or devices, an event, an idempotency key) can be in FILE.
     """
     from pushkeeper.services.schemas.broadcasts import request_of
 
@@ -107,7 +107,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
     _tell_draft(run(_with_broadcasts(name, options, create)), name, json=json)
 
 
-@broadcast.command("change", short_help="Let a draft be otherwise.")
+@broadcast.command("change", short_help="Edit a draft.")
 @_number
 @_if_version
 @_asking
@@ -115,7 +115,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> None:
-    """Let the draft NUMBER be as it is asked for now, by what `create` takes; of what it was before nothing stays."""
+    """Replace draft NUMBER with new options (same options as `create`)."""
     from pushkeeper.services.schemas.broadcasts import request_of
 
     version = options.pop("if_version")
@@ -129,10 +129,10 @@ def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> N
     _tell_draft(run(_with_broadcasts(name, options, change)), name, json=json)
 
 
-@broadcast.command("preflight", short_help="Look at what is to be expected of it now.")
+@broadcast.command("preflight", short_help="Recalculate the estimate.")
 @_one
 def broadcast_preflight(*, number: int, name: str, json: bool, **options: Any) -> None:
-    """Look at what is to be expected of broadcast NUMBER as things stand now."""
+    """Recalculate the estimate of broadcast NUMBER."""
     found = run(
         _with_broadcasts(name, options, lambda room, workspace: room.estimates.make_now(workspace, number))
     )
@@ -140,14 +140,14 @@ def broadcast_preflight(*, number: int, name: str, json: bool, **options: Any) -
     answer({"preflight": shown}, _preflight(shown), json=json)
 
 
-@broadcast.command("start", short_help="Let a draft go out.")
-@click.option("--follow", is_flag=True, help="Follow it to its end.")
+@broadcast.command("start", short_help="Start sending.")
+@click.option("--follow", is_flag=True, help="Follow progress until it ends.")
 @_if_version
 @_one
 def broadcast_start(
     *, number: int, follow: bool, if_version: int | None, name: str, json: bool, **options: Any
 ) -> None:
-    """Let the draft NUMBER go out: at once, or when its hour comes."""
+    """Start broadcast NUMBER now or at its scheduled time."""
 
     async def start(room: Broadcasts, workspace: WorkspaceId) -> BroadcastStatus:
         await room.start(actor(), workspace, number, version=if_version)
@@ -156,32 +156,32 @@ def broadcast_start(
     _tell(run(_with_broadcasts(name, options, start)), json=json)
 
 
-@broadcast.command("pause", short_help="Let nothing more of it leave.")
+@broadcast.command("pause", short_help="Pause sending.")
 @_one
 def broadcast_pause(*, number: int, name: str, json: bool, **options: Any) -> None:
-    """Let nothing more of broadcast NUMBER leave, until it is resumed."""
+    """Pause broadcast NUMBER until it is resumed."""
     _change(name, options, lambda room, workspace: room.pause(actor(), workspace, number), json=json)
 
 
-@broadcast.command("resume", short_help="Let it go on.")
+@broadcast.command("resume", short_help="Resume sending.")
 @_one
 def broadcast_resume(*, number: int, name: str, json: bool, **options: Any) -> None:
-    """Let broadcast NUMBER go on."""
+    """Resume broadcast NUMBER."""
     _change(name, options, lambda room, workspace: room.resume(actor(), workspace, number), json=json)
 
 
-@broadcast.command("cancel", short_help="End it.")
+@broadcast.command("cancel", short_help="Cancel.")
 @_one
 def broadcast_cancel(*, number: int, name: str, json: bool, **options: Any) -> None:
-    """End broadcast NUMBER: nothing more of it leaves."""
+    """Cancel broadcast NUMBER. Unsent pushes are dropped."""
     _change(name, options, lambda room, workspace: room.cancel(actor(), workspace, number), json=json)
 
 
-@broadcast.command("status", short_help="Say how far it has come.")
-@click.option("--follow", is_flag=True, help="Follow it to its end.")
+@broadcast.command("status", short_help="Show progress.")
+@click.option("--follow", is_flag=True, help="Follow progress until it ends.")
 @_one
 def broadcast_status(*, number: int, follow: bool, name: str, json: bool, **options: Any) -> None:
-    """Say how far broadcast NUMBER has come, when it will be over, and what came of it."""
+    """Show the progress, estimated completion and results of broadcast NUMBER."""
 
     async def look(room: Broadcasts, workspace: WorkspaceId) -> BroadcastStatus:
         return await _followed(room, workspace, number, follow=follow and not json)
@@ -242,7 +242,7 @@ async def _estimated(room: Broadcasts, broadcast: Broadcast) -> Broadcast:
 async def _followed(
     room: Broadcasts, workspace: WorkspaceId, number: int, *, follow: bool
 ) -> BroadcastStatus:
-    """How it stands; or once it is over, with a bar until then."""
+    """The broadcast's progress; with `follow`, a progress bar until it is over."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -282,10 +282,10 @@ def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
 
     number = broadcast.broadcast_id
     pending = broadcast.estimate is not None and broadcast.estimate.state == "pending"
-    told = "Its estimate is not made yet." if pending else _preflight(broadcast.preflight)
+    told = "The estimate is not ready yet." if pending else _preflight(broadcast.preflight)
     lines = [f"Broadcast {number} is {broadcast.shown_state}.", "", told]
     if broadcast.state == "draft":
-        lines += ["", f"Send it by: pushkeeper broadcast start {number} --workspace {name}"]
+        lines += ["", f"To send it: pushkeeper broadcast start {number} --workspace {name}"]
     answer({"broadcast": BroadcastView.of(broadcast)}, "\n".join(lines), json=json)
 
 
@@ -293,19 +293,19 @@ def _tell(standing: BroadcastStatus, *, json: bool) -> None:
     from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
     broadcast, done = standing.broadcast, standing.progress
-    exactly = "" if done.exact else "about "
-    so_far = f"{done.settled:,} of {exactly}{done.devices:,} devices have come to an end"
+    exactly = "" if done.exact else "~"
+    so_far = f"{done.settled:,} of {exactly}{done.devices:,} processed"
     lines = [f"Broadcast {broadcast.broadcast_id} is {broadcast.shown_state}: {so_far}."]
     if done.ends_at is not None:
-        lines.append(f"At {done.per_s:,.0f} a second it is over at {done.ends_at:%Y-%m-%d %H:%M:%S} UTC.")
+        lines.append(f"ETA {done.ends_at:%Y-%m-%d %H:%M:%S} UTC at {done.per_s:,.0f}/s.")
     elif str(done.unknown) in _WHY_NO_END:
-        lines.append(f"When it is over cannot be said: {_WHY_NO_END[str(done.unknown)]}.")
+        lines.append(f"ETA unknown: {_WHY_NO_END[str(done.unknown)]}.")
     if broadcast.failure or broadcast.stop_reason:
         lines.append(f"{broadcast.failure or broadcast.stop_reason}")
     if broadcast.last_error is not None:
         lines.append(
-            f"Planning it failed (attempts so far: {broadcast.attempts}): {broadcast.last_error}. "
-            f"The next attempt is at {broadcast.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC."
+            f"Planning failed (attempt {broadcast.attempts}): {broadcast.last_error}. "
+            f"Next attempt at {broadcast.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC."
         )
     rows = [
         [
@@ -319,26 +319,26 @@ def _tell(standing: BroadcastStatus, *, json: bool) -> None:
         for tally in standing.tallies
     ]
     if rows:
-        lines += ["", table(rows, ["platform", "ending", "reason", "meaning", "answer", "pushes"])]
+        lines += ["", table(rows, ["platform", "outcome", "reason", "meaning", "provider code", "pushes"])]
     if standing.compared is not None:
         foreseen, kept = standing.compared["foreseen"], standing.compared["within"]
-        between = f"{foreseen['least']:,} to {foreseen['most']:,}"
-        said = "as" if kept else "other than"
-        lines += ["", f"Accepted {standing.compared['accepted']:,}, {said} foreseen ({between})."]
+        between = f"{foreseen['least']:,}–{foreseen['most']:,}"  # noqa: RUF001 - a dash
+        said = "within" if kept else "outside"
+        lines += ["", f"Accepted {standing.compared['accepted']:,} ({said} estimate {between})."]
     answer({"broadcast": BroadcastView.of_standing(standing)}, "\n".join(lines), json=json)
 
 
 def _preflight(found: dict[str, Any] | None) -> str:
-    """What is to be expected, for people."""
+    """The estimate as text."""
     if found is None:
-        return "Its audience takes too long to count; nothing can be said beforehand."
+        return "No estimate: counting the audience timed out."
     rows = [
-        ["devices in its audience", f"{found['devices']:,}"],
-        ["of so many people", f"{found['people']:,}"],
-        ["would be sent to", f"{found['reachable']:,}"],
+        ["devices in audience", f"{found['devices']:,}"],
+        ["people in audience", f"{found['people']:,}"],
+        ["estimated reach", f"{found['reachable']:,}"],
     ]
-    rows += [[f"left out: {reason}", f"{count:,}"] for reason, count in found["left_out"].items()]
-    rows += [[f"it says nothing to: {name}", f"{count:,}"] for name, count in found["no_content"].items()]
+    rows += [[f"excluded: {reason}", f"{count:,}"] for reason, count in found["left_out"].items()]
+    rows += [[f"no content for: {name}", f"{count:,}"] for name, count in found["no_content"].items()]
     rows += [
         [f"suppressed by: {why or 'unknown'}", f"{count:,}"] for why, count in found["suppressed"].items()
     ]
@@ -348,7 +348,7 @@ def _preflight(found: dict[str, Any] | None) -> str:
         if count
     ]
     if found["without_permission"]:
-        rows.append(["may show no push", f"{found['without_permission']:,}"])
+        rows.append(["notifications disabled", f"{found['without_permission']:,}"])
     if zones := found.get("zones"):
         said = f" ({', '.join(zones['names'])})" if zones["names"] else ""
         for what, count in (
@@ -357,17 +357,20 @@ def _preflight(found: dict[str, Any] | None) -> str:
         ):
             if count:
                 rows.append([f"{what}: treated as {zones['treated_as']}", f"{count:,}"])
-    rows += [[f"wait for {one['route']}: {one['reason']}", f"{one['devices']:,}"] for one in found["paused"]]
-    lines = [table(rows, ["what is to be expected", "devices"])]
+    rows += [
+        [f"queued for paused route {one['route']}: {one['reason']}", f"{one['devices']:,}"]
+        for one in found["paused"]
+    ]
+    lines = [table(rows, ["estimate", "count"])]
     accepted = found["accepted"]
     if accepted is None:
-        lines.append("How many will be accepted cannot be said: there is no history yet.")
+        lines.append("Not enough history to estimate how many will be accepted.")
     else:
         lines.append(
-            f"Likely {accepted['likely']:,} will be accepted; 19 times in 20 {accepted['least']:,} to {accepted['most']:,}."
+            f"Estimated accepted: {accepted['likely']:,} ({accepted['least']:,}–{accepted['most']:,}, 95% confidence)."  # noqa: RUF001 - a dash
         )
     if found["takes_s"] is not None:
-        lines.append(f"At {found['per_s']:,.0f} a second it takes {found['takes_s']:,.0f} s.")
+        lines.append(f"Estimated duration: {found['takes_s']:,.0f} s at {found['per_s']:,.0f}/s.")
     return "\n".join(lines)
 
 

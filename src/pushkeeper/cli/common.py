@@ -42,7 +42,7 @@ def as_json(command: Callable[P, T]) -> Callable[P, T]:
         except PushkeeperError as error:
             _refuse(error, json=bool(kwargs.get("json")))
 
-    return click.option("--json", is_flag=True, help="Answer in JSON, for machines.")(run)
+    return click.option("--json", is_flag=True, help="Output JSON.")(run)
 
 
 def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
@@ -50,9 +50,9 @@ def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
 
     field = {"field": error.field, "path": error.path} if isinstance(error, BadRequest) else {}
     said = (
-        to_json({"error": {"code": error.code, **field, "message": error.message}})
+        to_json({"error": {"code": error.code, **field, "message": error.sentence}})
         if json
-        else f"{click.style('Error:', fg='red', bold=True)} {error.message}"
+        else f"{click.style('Error:', fg='red', bold=True)} {error.sentence}"
     )
     with suppress(OSError):  # nobody reads it: the exit code says so too
         click.echo(said, err=True, file=logs.standard_error())
@@ -65,13 +65,13 @@ def on_store(command: Callable[P, T]) -> Callable[P, T]:
         "--data",
         metavar="DIR",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Data folder, with the embedded PostgreSQL in it.  [default: /var/lib/pushkeeper for root, else "
+        help="Data folder, including the embedded PostgreSQL.  [default: /var/lib/pushkeeper for root, else "
         "pushkeeper in the user's data folder]",
     )
     url = click.option(
         "--database-url",
         metavar="URL",
-        help="A PostgreSQL of your own, instead of the embedded one; one with a password belongs into "
+        help="Use this PostgreSQL instead of the embedded one. If the URL has a password, set it with "
         "PUSHKEEPER_DATABASE_URL.",
     )
     file = click.option(
@@ -79,14 +79,12 @@ def on_store(command: Callable[P, T]) -> Callable[P, T]:
         "config_file",
         metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Settings in TOML.",
+        help="Configuration file (TOML).",
     )
     return data(url(file(command)))
 
 
-in_workspace = click.option(
-    "--workspace", "name", metavar="NAME", required=True, help="The workspace's name."
-)
+in_workspace = click.option("--workspace", "name", metavar="NAME", required=True, help="Workspace name.")
 
 
 def settings_of(options: dict[str, Any]) -> Settings:

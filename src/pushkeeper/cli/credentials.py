@@ -25,17 +25,17 @@ READABLE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def credentials() -> None:
-    """Say with which keys a workspace sends."""
+    """Manage FCM and APNs credentials."""
 
 
 @credentials.group("add")
 def credentials_add() -> None:
-    """Add a provider's credentials; the same app and environment again replaces them."""
+    """Add credentials. Existing ones for the same app and environment are replaced."""
 
 
 @credentials.group("update")
 def credentials_update() -> None:
-    """Replace credentials that are there: their routes go on, and what is held on them is sent again."""
+    """Replace existing credentials. Their routes resume and held pushes are resent."""
 
 
 def _fcm_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,10 +47,10 @@ def _fcm_options(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="FILE",
                 type=READABLE,
                 required=True,
-                help="The service account's JSON.",
+                help="Service account (JSON).",
             ),
-            click.option("--endpoint", metavar="URL", help="Send there instead of to Google."),
-            click.option("--ca", metavar="FILE", type=READABLE, help="Trust this CA alone, in PEM."),
+            click.option("--endpoint", metavar="URL", help="Custom endpoint instead of Google's."),
+            click.option("--ca", metavar="FILE", type=READABLE, help="Custom CA certificate (PEM)."),
             on_store,
             as_json,
         )
@@ -64,19 +64,19 @@ def _apns_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             in_workspace,
-            click.option("--key", metavar="FILE", type=READABLE, help="The .p8 signing key."),
-            click.option("--key-id", metavar="ID", help="The key's id, ten characters."),
-            click.option("--team-id", metavar="ID", help="The team's id, ten characters."),
+            click.option("--key", metavar="FILE", type=READABLE, help="Signing key (.p8)."),
+            click.option("--key-id", metavar="ID", help="Key ID (10 characters)."),
+            click.option("--team-id", metavar="ID", help="Team ID (10 characters)."),
             click.option(
                 "--certificate",
                 metavar="FILE",
                 type=READABLE,
-                help="A certificate with its key, in PEM, instead.",
+                help="Certificate with its private key (PEM), instead of a signing key.",
             ),
-            click.option("--topic", metavar="TOPIC", required=True, help="The app's bundle id."),
+            click.option("--topic", metavar="TOPIC", required=True, help="The app's bundle ID."),
             click.option("--environment", type=environments, required=True),
-            click.option("--endpoint", metavar="URL", help="Send there instead of to Apple."),
-            click.option("--ca", metavar="FILE", type=READABLE, help="Trust this CA alone, in PEM."),
+            click.option("--endpoint", metavar="URL", help="Custom endpoint instead of Apple's."),
+            click.option("--ca", metavar="FILE", type=READABLE, help="Custom CA certificate (PEM)."),
             on_store,
             as_json,
         )
@@ -88,7 +88,7 @@ def _apns_options(command: Callable[..., None]) -> Callable[..., None]:
 @credentials_add.command("fcm")
 @_fcm_options
 def add_fcm(*, name: str, json: bool, **options: Any) -> None:
-    """Send to Android, and to iPhones that use Firebase, through FCM."""
+    """Add an FCM service account, for Android and for iOS apps that use Firebase."""
     _put(name, _fcm(options), json=json, options=options)
 
 
@@ -102,7 +102,7 @@ def update_fcm(*, name: str, json: bool, **options: Any) -> None:
 @credentials_add.command("apns")
 @_apns_options
 def add_apns(*, name: str, json: bool, **options: Any) -> None:
-    """Send to iPhones through APNs, with a signing key or a certificate."""
+    """Add an APNs signing key or certificate."""
     _put(name, _apns(options), json=json, options=options)
 
 
@@ -135,7 +135,7 @@ def _apns(options: dict[str, Any]) -> NewCredential:
         ca_pem=_text(options.pop("ca"), "--ca"),
     )
     if (key is None) == (certificate is None):
-        raise BadRequest("key", "--key, --certificate: one of the two is needed", is_sentence=True)
+        raise BadRequest("key", "Provide exactly one of --key and --certificate", is_sentence=True)
     if certificate is not None:
         return wiring.apns_certificate(_bytes(certificate, "--certificate"), app)
     return wiring.apns_key(_bytes(key, "--key"), key_id=key_id or "", team_id=team_id or "", app=app)
@@ -159,10 +159,10 @@ def _put(
         **({"environment": new.environment} if new.provider is Provider.APNS else {}),
         **new.facts,
     }
-    text = f"{new.provider.value} credentials for {new.app} are in {name!r}, sealed."
+    text = f"Saved {new.provider.value} credentials for {new.app} in {name!r}, encrypted."
     ends_at = new.facts.get("expires_at")
     if ends_at is not None and ends_at - datetime.now(UTC) < EXPIRES_SOON:
-        text += f" The certificate expires on {ends_at:%Y-%m-%d}: get a new one, or a .p8 key, which does not expire."
+        text += f" The certificate expires on {ends_at:%Y-%m-%d}. Get a new one, or a .p8 key, which does not expire."
     answer(shown, text, json=json)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def device() -> None:
-    """Look at a device, and at what happened to it."""
+    """Show a device and its history."""
 
 
 @device.command("show")
@@ -31,7 +31,7 @@ def device() -> None:
 @on_store
 @as_json
 def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
-    """Show the device of TOKEN: its owner, its last status, and the route that a push to it takes."""
+    """Show the device with TOKEN: its owner, last status and route."""
 
     async def work(services: Services, workspace: WorkspaceId) -> tuple[Device, DeviceRoute]:
         device = await services.people.device(workspace, token_of(token))
@@ -67,12 +67,12 @@ def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
 
 @device.command("history")
 @click.argument("token")
-@click.option("--limit", default=100, show_default=True, help="How many lines, the newest first.")
+@click.option("--limit", default=100, show_default=True, help="Number of entries, newest first.")
 @in_workspace
 @on_store
 @as_json
 def device_history(*, token: str, limit: int, name: str, json: bool, **options: Any) -> None:
-    """Show what happened to the device of TOKEN, the newest first; it outlives the device."""
+    """Show the history of the device with TOKEN, newest first. It is kept after the device is deleted."""
 
     async def work(services: Services, workspace: WorkspaceId) -> list[HistoryLine]:
         return await services.people.history(workspace, token_of(token), limit=limit)
@@ -90,18 +90,20 @@ def device_history(*, token: str, limit: int, name: str, json: bool, **options: 
         ]
         for line in lines
     ]
-    answer({"history": lines}, table(rows, ["at (UTC)", "event", "from", "to", "answer"]), json=json)
+    answer(
+        {"history": lines}, table(rows, ["time (UTC)", "event", "from", "to", "provider response"]), json=json
+    )
 
 
 @click.command(short_help="Queue a push to a person.")
 @in_workspace
-@click.option("--to", metavar="ID", required=True, help="The person: an id, an email or cio_….")
-@click.option("--title", metavar="TEXT", help="The push's title.")
-@click.option("--message", metavar="TEXT", help="The push's text.")
+@click.option("--to", metavar="ID", required=True, help="The person: an ID, an email or cio_….")
+@click.option("--title", metavar="TEXT", help="Title.")
+@click.option("--message", metavar="TEXT", help="Message.")
 @on_store
 @as_json
 def send(*, name: str, to: str, title: str | None, message: str | None, json: bool, **options: Any) -> None:
-    """Queue a push to all devices of a person; a running worker sends it."""
+    """Queue a push to all devices of a person. A running worker sends it."""
     from pushkeeper.services.messages.transactional import TransactionalPush
     from pushkeeper.services.people import PersonReference
 
@@ -116,7 +118,7 @@ def send(*, name: str, to: str, title: str | None, message: str | None, json: bo
 
     queued = run(with_workspace(name, options, work))
     shown = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
-    answer(shown, f"Queued as {queued.delivery_id}.", json=json)
+    answer(shown, f"Queued. Delivery ID: {queued.delivery_id}", json=json)
 
 
 def _status(status: str | None) -> str:

@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "attention": "yellow", "wrong": "red"}
 
 
-@click.command(short_help="Look at all that the service stands on, and say what to do.")
-@click.option("--no-probes", is_flag=True, help="Do not ask the providers whether the keys are good.")
+@click.command(short_help="Run health checks and suggest fixes.")
+@click.option("--no-probes", is_flag=True, help="Don't send test pushes to the providers.")
 @click.option(
     "--whole-history",
     is_flag=True,
-    help="Look at the history of every device; else of as many of a workspace as ten seconds allow.",
+    help="Check the history of every device, not just a sample (10 seconds per workspace).",
 )
 @on_store
 @as_json
 def doctor(*, no_probes: bool, whole_history: bool, json: bool, **options: Any) -> None:
-    """Look at the database, migrations, keys, clocks, routes, queue, webhooks, disk and devices' history, and say what to do.
+    """Check the database, migrations, keys, clocks, routes, queue, webhooks, disk and device history, and suggest fixes.
 
-    Nothing is changed. With --whole-history all of `devices` and `device_history` is read. Each provider is asked by a push for nobody, which touches no device; Apple does not like to be
-    asked more than a few times in twenty minutes. Ends with 1 when something is wrong.
+    Nothing is changed. Each provider gets a test push to an invalid token, which reaches no device; don't run this more
+    than a few times in 20 minutes, as Apple limits such requests. --whole-history reads all of `devices` and
+    `device_history`. The exit code is 1 if something is wrong.
     """
     found = run(_examined(settings_of(options), probes=not no_probes, whole_history=whole_history))
     wrong = [finding for finding in found if finding.state.value == "wrong"]
@@ -49,12 +50,12 @@ async def _examined(settings: Settings, *, probes: bool, whole_history: bool) ->
         async with wiring.doctor(settings) as examiner:
             return await examiner.examine(probes=probes, whole_history=whole_history)
     except (Misconfigured, Unreachable) as error:
-        return [wrong("installation", error.message, "mend this first: all else stands on it")]
+        return [wrong("installation", error.message, "fix this first; all other checks depend on it")]
 
 
 def _text(found: Sequence[Finding]) -> str:
     rows = [[finding.check, finding.about, finding.state.value, finding.said] for finding in found]
-    lines = table(rows, ["what", "of", "state", "what was seen"]).splitlines()
+    lines = table(rows, ["check", "subject", "state", "finding"]).splitlines()
     shown = [lines[0]]
     for finding, line in zip(found, lines[1:], strict=True):
         shown.append(click.style(line, fg=_COLOURS[finding.state.value]))

@@ -21,17 +21,17 @@ _SHOWN = 3  # pushes that made a status what it is
 _MARKS = {True: ("yes", "green"), False: ("no ", "red"), None: ("   ", None)}
 
 
-@click.command(short_help="Say why somebody did or didn't get a message.")
-@click.option("--person", metavar="ID", help="Who: an id, an email or cio_….")
-@click.option("--device", "token", metavar="TOKEN", help="One device of theirs.")
-@click.option("--message", metavar="ID", help="A delivery's id, a message's UUID or a broadcast's number.")
+@click.command(short_help="Explain why a push was or wasn't delivered.")
+@click.option("--person", metavar="ID", help="The person: an ID, an email or cio_….")
+@click.option("--device", "token", metavar="TOKEN", help="Only this device.")
+@click.option("--message", metavar="ID", help="Delivery ID, message UUID or broadcast number.")
 @in_workspace
 @on_store
 @as_json
 def explain(
     *, person: str | None, token: str | None, message: str | None, name: str, json: bool, **options: Any
 ) -> None:
-    """Say why a person or a device did or didn't get a message; without one, whether a push would reach them now."""
+    """Explain why a person or device did or didn't receive a message; without --message, whether a push would reach them."""
     from pushkeeper.core import identity
     from pushkeeper.core.devices.tokens import token_of
 
@@ -51,7 +51,7 @@ def _told(found: Explanation) -> str:
     got = {True: "Yes", False: "No", None: "Not yet"}[found.got]
     lines = [click.style(f"{got}: {found.said}.", bold=True)]
     if found.change is not None:
-        lines.append(f"What would have helped: {found.change}.")
+        lines.append(f"How to fix: {found.change}.")
     lines += ["", *map(_step, found.steps)]
     for trace in found.devices:
         platform = f" ({trace.platform})" if trace.platform else ""
@@ -65,7 +65,7 @@ def _step(step: TraceStep) -> str:
     lines = [f"  {click.style(mark, fg=colour)}  {step.step.value:<10}  {_at(step.at):<19}  {step.said}"]
     made_by = [line for line in step.facts.get("made_by", ()) if line["answer"]][:_SHOWN]
     for line in made_by:
-        taken_back = ", taken back" if line["undone"] else ""
+        taken_back = ", reverted" if line["undone"] else ""
         lines.append(f"{'':19}{_at(line['at']):<19}  {line['event']}: {line['answer']}{taken_back}")
     return "\n".join(lines)
 

@@ -101,7 +101,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@import_.command("file", short_help="Import a file; the name of this command can be left out.")
+@import_.command("file", short_help="Import a file; the name of this command can be omitted.")
 @_with_options
 @in_workspace
 @on_store

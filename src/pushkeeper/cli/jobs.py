@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pushkeeper.services.services import Services
 
 
-@click.group(short_help="See what workers have yet to do, and why it fails; retry or cancel it.")
+@click.group(short_help="List, retry and cancel background jobs.")
 def jobs() -> None:
-    """See what workers have yet to do: plans, files and estimates of broadcasts, exports, and webhooks that fail.
+    """List, retry and cancel background jobs: broadcast plans, recipient files, estimates, exports and failing webhooks.
 
-    What fails is tried again, ever more seldom, and is given up with its reason after ten attempts.
+    Failed jobs are retried with increasing delays, at most ten times.
     """
 
 
@@ -28,7 +28,7 @@ def jobs() -> None:
 @on_store
 @as_json
 def jobs_list(*, name: str, json: bool, **options: Any) -> None:
-    """List a workspace's jobs that are not done, the newest first."""
+    """List unfinished jobs, newest first."""
     from pushkeeper.services.schemas.jobs import JobListView, JobView
 
     found = run(_all(name, options))
@@ -44,7 +44,7 @@ def jobs_list(*, name: str, json: bool, **options: Any) -> None:
         for job in found
     ]
     headings = ["kind", "id", "state", "attempts", "next attempt (UTC)", "reason"]
-    text = table(rows, headings) if rows else "Everything is done."
+    text = table(rows, headings) if rows else "No pending jobs."
     answer(JobListView(jobs=[JobView.of(job) for job in found]), text, json=json)
 
 
@@ -55,13 +55,13 @@ def jobs_list(*, name: str, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def jobs_retry(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
-    """Let the JOB of a KIND have its next attempt now, and all of its attempts again."""
+    """Retry the JOB of a KIND now, with all of its attempts."""
 
     async def work(services: Services, workspace: WorkspaceId) -> Job:
         return await services.jobs.retry(actor(), workspace, kind, job)
 
     run(with_workspace(name, options, work))
-    answer({"kind": kind, "id": job, "retried": True}, f"{kind} {job} is tried again now.", json=json)
+    answer({"kind": kind, "id": job, "retried": True}, f"{kind} {job} is being retried.", json=json)
 
 
 @jobs.command("cancel")
@@ -71,13 +71,13 @@ def jobs_retry(*, kind: str, job: int, name: str, json: bool, **options: Any) ->
 @on_store
 @as_json
 def jobs_cancel(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
-    """Let nobody work at the JOB of a KIND any more."""
+    """Cancel the JOB of a KIND."""
 
     async def work(services: Services, workspace: WorkspaceId) -> Job:
         return await services.jobs.cancel(actor(), workspace, kind, job)
 
     run(with_workspace(name, options, work))
-    answer({"kind": kind, "id": job, "cancelled": True}, f"{kind} {job} is cancelled.", json=json)
+    answer({"kind": kind, "id": job, "cancelled": True}, f"{kind} {job} was cancelled.", json=json)
 
 
 async def _all(name: str, options: dict[str, Any]) -> list[Job]:

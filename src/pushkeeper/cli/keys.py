@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from pushkeeper.services.api_keys import KeyKind, NewKey
     from pushkeeper.services.services import Services
 
-_KINDS = {"track": "the Track API", "app": "the App API and our own", "cdp": "the Pipelines API"}
+_KINDS = {"track": "Track API", "app": "App API and native API", "cdp": "Data Pipelines API"}
 _NAMES = {"track": "api_key", "app": "app_api_key", "cdp": "write_key"}
 
 
-@click.group(short_help="Make more keys to call a workspace by, and revoke them.")
+@click.group(short_help="Manage API keys.")
 def keys() -> None:
-    """Make more keys to call a workspace by, and revoke them.
+    """Manage API keys.
 
-    To change a key: add one, let your clients use it, and revoke the former. With which keys a workspace sends is said by
+    To rotate a key, add a new one, switch your clients, then revoke the old one. For FCM and APNs keys, see
     `pushkeeper credentials`.
     """
 
@@ -33,21 +33,21 @@ def keys() -> None:
 @on_store
 @as_json
 def keys_list(*, name: str, json: bool, **options: Any) -> None:
-    """List the keys by the site id, or the beginning of the key."""
+    """List keys by site ID or key prefix."""
     found = run(
         with_workspace(name, options, lambda services, workspace: services.api_keys.of_workspace(workspace))
     )
     rows = [[one.kind, one.key_id, _KINDS[one.kind], f"{one.created_at:%Y-%m-%d}"] for one in found]
-    answer({"keys": found}, table(rows, ["kind", "id", "opens", "made"]), json=json)
+    answer({"keys": found}, table(rows, ["kind", "id", "scope", "created"]), json=json)
 
 
-@keys.command("add", short_help="Make another key, beside those that there are.")
+@keys.command("add", short_help="Create a key.")
 @click.argument("kind", type=click.Choice(list(_KINDS)))
 @in_workspace
 @on_store
 @as_json
 def keys_add(*, kind: str, name: str, json: bool, **options: Any) -> None:
-    """Make another key of KIND, beside those that there are, and print it, which is shown this once."""
+    """Create a key of KIND and print it. It is shown only once."""
 
     async def work(services: Services, workspace: WorkspaceId) -> NewKey:
         return await services.api_keys.make(actor(), workspace, cast("KeyKind", kind))
@@ -57,17 +57,17 @@ def keys_add(*, kind: str, name: str, json: bool, **options: Any) -> None:
     if kind == "track":
         shown = {"site_id": made.key_id, **shown}
     lines = [f"{key:<12} {value}" for key, value in shown.items()]
-    answer(shown, "\n".join([*lines, "", "Keep it: only its hash is stored."]), json=json)
+    answer(shown, "\n".join([*lines, "", "Save it now: only its hash is stored."]), json=json)
 
 
-@keys.command("map", short_help="Print HAProxy's map from the beginnings of keys to cells.")
+@keys.command("map", short_help="Print an HAProxy map from key prefixes to cells.")
 @click.argument("cells", metavar="[CELL]...", nargs=-1, type=click.IntRange(0, cell.MOST))
 @on_store
 @as_json
 def keys_map(*, cells: tuple[int, ...], json: bool, **options: Any) -> None:
-    """Print HAProxy's map from the beginnings of keys, delivery ids and host names to the back ends of these cells.
+    """Print an HAProxy map from prefixes of keys, delivery IDs and host names to the back ends of these cells.
 
-    Without a CELL, of the cell that the database is. What begins with none of them belongs to cell 0, the default back end.
+    Default: the cell of this database. Anything without a prefix belongs to cell 0, the default back end.
     """
 
     async def own() -> tuple[int, ...]:
@@ -78,16 +78,16 @@ def keys_map(*, cells: tuple[int, ...], json: bool, **options: Any) -> None:
     answer({"map": found}, "\n".join(lines), json=json)
 
 
-@keys.command("revoke", short_help="Let a key open nothing any more.")
+@keys.command("revoke", short_help="Revoke a key.")
 @click.argument("kind", type=click.Choice(list(_KINDS)))
 @click.argument("key_id", metavar="ID")
 @in_workspace
 @on_store
 @as_json
 def keys_revoke(*, kind: str, key_id: str, name: str, json: bool, **options: Any) -> None:
-    """Let the key ID of KIND open nothing any more; never the last of its kind.
+    """Revoke the key ID of KIND. The last key of a kind cannot be revoked.
 
-    ID is what `keys list` shows: a site id, or the beginning of a key.
+    ID is what `keys list` shows: a site ID or a key prefix.
     """
 
     async def work(services: Services, workspace: WorkspaceId) -> None:
@@ -96,6 +96,6 @@ def keys_revoke(*, kind: str, key_id: str, name: str, json: bool, **options: Any
     run(with_workspace(name, options, work))
     answer(
         {"kind": kind, "key_id": key_id},
-        "The key is revoked; all processes refuse it within a second.",
+        "Key revoked. It stops working within a second.",
         json=json,
     )

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def person() -> None:
-    """Erase a person, and look up the receipts of those who were."""
+    """Erase people and look up erasure receipts."""
 
 
 @person.command("erase")
 @click.argument("identifier")
-@click.option("--yes", is_flag=True, help="Do it; without this it is only said who is meant.")
+@click.option("--yes", is_flag=True, help="Erase the person; without this it is a dry run.")
 @in_workspace
 @on_store
 @as_json
 def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options: Any) -> None:
-    """Erase the person of IDENTIFIER: an id, an email, or cio_ and a cio_id.
+    """Erase the person with IDENTIFIER: an ID, an email, or cio_ followed by a cio_id.
 
-    They are deleted at once; what is left of them elsewhere is erased by the service, or the next time that it runs.
+    The person is deleted immediately. The service erases the remaining data, now or when it next runs.
     """
     from pushkeeper.services.people import AskedBy
     from pushkeeper.services.schemas.people import ErasureView
@@ -48,22 +48,22 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
         lines = [f"{key:<7} {value or '-'}" for key, value in shown.items()]
         answer(
             {"erased": False, **shown},
-            "\n".join([*lines, "", "Nobody is erased yet; --yes does it."]),
+            "\n".join([*lines, "", "Dry run. Re-run with --yes to erase this person."]),
             json=json,
         )
         return
     receipt = run(with_workspace(name, options, erase))
-    text = f"Deleted; what is left is being erased. The receipt is {receipt.erasure_id}."
+    text = f"Deleted. Remaining data is being erased. Receipt: {receipt.erasure_id}"
     answer(ErasureView.of(receipt), text, json=json)
 
 
 @person.command("receipts")
-@click.option("--of", "identifier", metavar="IDENTIFIER", help="Of whoever had this id, email or cio_….")
+@click.option("--of", "identifier", metavar="IDENTIFIER", help="Only receipts of this ID, email or cio_….")
 @in_workspace
 @on_store
 @as_json
 def person_receipts(*, identifier: str | None, name: str, json: bool, **options: Any) -> None:
-    """Show the last hundred receipts, the newest first."""
+    """Show the last 100 receipts, newest first."""
     from pushkeeper.services.schemas.people import ErasureView
 
     async def work(services: Services, workspace: WorkspaceId) -> list[Receipt]:
@@ -81,5 +81,5 @@ def person_receipts(*, identifier: str | None, name: str, json: bool, **options:
         ]
         for one in receipts
     ]
-    text = table(rows, ["receipt", "status", "asked at", "by", "rows"]) if rows else "There are none."
+    text = table(rows, ["receipt", "status", "requested (UTC)", "by", "rows"]) if rows else "No receipts."
     answer([ErasureView.of(one) for one in receipts], text, json=json)

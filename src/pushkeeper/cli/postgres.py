@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Run PostgreSQL's own programs on the service's database.",
+    short_help="Run PostgreSQL tools against the service's database.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @on_store
 @as_json
 def postgres(*, command: tuple[str, ...], json: bool, **options: Any) -> None:
-    """Run COMMAND (psql, pg_dump, pg_restore, a script of yours) with the service's database for its own.
+    """Run COMMAND (psql, pg_dump, pg_restore or your own script) against the service's database.
 
-    The embedded PostgreSQL runs meanwhile, whether the service does or not, and its programs are found first. On a
-    PostgreSQL of your own they are those of your PATH: let them be of its version. Ends as COMMAND ends.
+    The embedded PostgreSQL is started if necessary, and its tools come first in PATH. With --database-url, your own PATH
+    comes first; use tools of the server's version. The exit code is that of COMMAND.
     """
     from pushkeeper import wiring
 
@@ -61,7 +61,7 @@ def variables(url: str) -> Mapping[str, str]:
 def _run(command: tuple[str, ...], environ: dict[str, str]) -> int:
     program = shutil.which(command[0], path=environ["PATH"])
     if program is None:
-        raise BadRequest("command", f"there is no program {command[0]!r}")
+        raise BadRequest("command", f"program not found: {command[0]}")
     process = subprocess.Popen([program, *command[1:]], env=environ)  # noqa: S603 - what the operator says
     # Ctrl-C is for the program: it ends, and we with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

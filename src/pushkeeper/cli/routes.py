@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pushkeeper.services.routes import Routes
 
 
-@click.group(short_help="See the routes; pause and resume them; decide on what is held.")
+@click.group(short_help="Manage routes (credential + app + environment).")
 def routes() -> None:
-    """See what a provider can refuse as a whole, and say what is to become of it.
+    """Manage routes. A route is one credential, app and environment, which providers accept or reject as a unit.
 
-    A refused key pauses its route, and a wave of refusals that may be a setting's fault does: no device changes for
-    either. `credentials update` mends the first; `apply` or `discard` answers the second.
+    A rejected key pauses its route, and so does a spike in rejections that may be a configuration error; neither changes
+    a device. Fix the first with `credentials update`, the second with `apply` or `discard`.
     """
 
 
@@ -30,7 +30,7 @@ def routes() -> None:
 @on_store
 @as_json
 def routes_list(*, name: str, json: bool, **options: Any) -> None:
-    """List a workspace's routes: how each stands, what it did in 24 hours, and what waits or is held on it."""
+    """List routes with their state, results of the last 24 hours, queue and held rejections."""
     from pushkeeper.services.schemas.routes import RouteListView, RouteView
 
     found = run(_with_routing(name, options, lambda routing, workspace: routing.all(workspace)))
@@ -46,25 +46,25 @@ def routes_list(*, name: str, json: bool, **options: Any) -> None:
         ]
         for facts in found
     ]
-    headings = ["route", "state", "accepted", "refused", "waiting", "held", "why, or what to look at"]
+    headings = ["route", "state", "accepted", "rejected", "queued", "on hold", "reason or alert"]
     text = table(rows, headings) if rows else "No credentials yet."
     answer(RouteListView(routes=[RouteView.of(facts) for facts in found]), text, json=json)
 
 
 @routes.command("pause")
 @click.argument("route")
-@click.option("--reason", metavar="TEXT", default="", help="Why, for whoever asks.")
+@click.option("--reason", metavar="TEXT", default="", help="Reason shown to other users.")
 @in_workspace
 @on_store
 @as_json
 def routes_pause(*, route: str, reason: str, name: str, json: bool, **options: Any) -> None:
-    """Send nothing more on ROUTE, on any machine, until it is resumed; what is for it waits."""
+    """Pause ROUTE on all servers. Its pushes are queued until it is resumed."""
     run(
         _with_routing(
             name, options, lambda routing, workspace: routing.pause(actor(), workspace, route, reason=reason)
         )
     )
-    answer({"route": route, "paused": True}, f"{route} is paused.", json=json)
+    answer({"route": route, "paused": True}, f"Paused {route}. New pushes are queued.", json=json)
 
 
 @routes.command("resume")
@@ -73,11 +73,11 @@ def routes_pause(*, route: str, reason: str, name: str, json: bool, **options: A
 @on_store
 @as_json
 def routes_resume(*, route: str, name: str, json: bool, **options: Any) -> None:
-    """Let ROUTE go on, with what waits on it."""
+    """Resume ROUTE, including its queued pushes."""
     released = run(
         _with_routing(name, options, lambda routing, workspace: routing.resume(actor(), workspace, route))
     )
-    text = f"{route} goes on; {released:,} pushes that waited are due."
+    text = f"Resumed {route} ({released:,} queued pushes)."
     answer({"route": route, "released": released}, text, json=json)
 
 
@@ -87,13 +87,11 @@ def routes_resume(*, route: str, name: str, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def routes_apply(*, route: str, name: str, json: bool, **options: Any) -> None:
-    """Believe the refusals that are held on ROUTE: each is a strike of its device."""
+    """Apply the held rejections of ROUTE: mark devices as bounced."""
     applied = run(
         _with_routing(name, options, lambda routing, workspace: routing.apply(actor(), workspace, route))
     )
-    answer(
-        {"route": route, "applied": applied}, f"{applied:,} refusals count against their devices.", json=json
-    )
+    answer({"route": route, "applied": applied}, f"Applied {applied:,} held rejections.", json=json)
 
 
 @routes.command("discard")
@@ -102,11 +100,11 @@ def routes_apply(*, route: str, name: str, json: bool, **options: Any) -> None:
 @on_store
 @as_json
 def routes_discard(*, route: str, name: str, json: bool, **options: Any) -> None:
-    """Drop the refusals that are held on ROUTE: no device changes, and their pushes are sent again."""
+    """Discard the held rejections of ROUTE and resend their pushes. No device changes."""
     dropped = run(
         _with_routing(name, options, lambda routing, workspace: routing.discard(actor(), workspace, route))
     )
-    text = f"{dropped:,} refusals are dropped; their pushes are due again."
+    text = f"Discarded {dropped:,} held rejections. Their pushes will be resent."
     answer({"route": route, "discarded": dropped}, text, json=json)
 
 

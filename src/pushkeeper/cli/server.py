@@ -30,33 +30,33 @@ if TYPE_CHECKING:
 PEM_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(short_help="Run the service: the HTTP APIs and a worker.")
+@click.command(short_help="Run the service: HTTP APIs, dashboard and a worker.")
 @click.option("--host", metavar="H", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", metavar="P", type=int, help="Port to listen on; 0 picks a free one.  [default: 8383]")
-@click.option("--tls-cert", metavar="F", type=PEM_FILE, help="Certificate chain to serve, in PEM.")
-@click.option("--tls-key", metavar="F", type=PEM_FILE, help="Its private key, in PEM.")
+@click.option("--tls-cert", metavar="F", type=PEM_FILE, help="TLS certificate chain (PEM).")
+@click.option("--tls-key", metavar="F", type=PEM_FILE, help="TLS private key (PEM).")
 @click.option(
-    "--tls-self-signed", is_flag=True, default=None, help="Make a CA and a certificate for localhost."
+    "--tls-self-signed", is_flag=True, default=None, help="Create a CA and a certificate for localhost."
 )
 @click.option(
-    "--simulator-url", metavar="URL", help="A simulator's `control_url`, for the dashboard's panel of it."
+    "--simulator-url", metavar="URL", help="A simulator's `control_url`, for the dashboard's simulator page."
 )
 @click.option(
     "--replica-url",
     metavar="URL",
-    help="A standby of that PostgreSQL, for counts and reports; one with a password belongs into PUSHKEEPER_REPLICA_URL.",
+    help="A PostgreSQL standby for counts and reports. If the URL has a password, set it with PUSHKEEPER_REPLICA_URL.",
 )
-@click.option("--no-worker", is_flag=True, help="Only answer; `pushkeeper worker` sends.")
+@click.option("--no-worker", is_flag=True, help="API only; run `pushkeeper worker` separately.")
 @click.option(
     "--processes",
     metavar="N|auto",
-    help="Answer from N processes, which this one looks after; `auto`: one for every two processors.  [default: 1]",
+    help="Number of API processes; `auto` is one per two CPUs.  [default: 1]",
 )
 @click.option(
     "--workers",
     metavar="N",
     type=int,
-    help="Send from N processes of their own, instead of from one that answers.",
+    help="Number of separate worker processes, instead of a worker inside an API process.",
 )
 @click.option("--child", metavar="NAME", hidden=True, help="Be a child of a service, and end with it.")
 @click.option(
@@ -73,7 +73,7 @@ def serve(
     json: bool,
     **options: Any,
 ) -> None:
-    """Run the service: the HTTP APIs and, unless told otherwise, a worker that sends."""
+    """Run the service: HTTP APIs, dashboard and, unless --no-worker is given, a worker that sends."""
     from pushkeeper.observability import logs
 
     count = None if processes is None else config.read("processes", processes, "--processes")
@@ -92,9 +92,9 @@ def serve(
             lines.append(f"  trust        {facts['ca_file']}")
         if facts["setup_url"]:
             lines.append(
-                f"  first admin  {click.style(facts['setup_url'], bold=True)}  (works once, for a day)"
+                f"  first admin  {click.style(facts['setup_url'], bold=True)}  (works once, expires after a day)"
             )
-        told = "\n".join([*lines, "Ctrl-C drains and ends it."])
+        told = "\n".join([*lines, "Press Ctrl-C to shut down gracefully."])
         answer(facts, told, json=json, file=logs.standard_output())
 
     run(_serve(settings, ready))
@@ -280,18 +280,18 @@ async def _keep_running(restart: Callable[[], bool]) -> None:
             log.exception("postgres_not_looked_after")
 
 
-@click.command(short_help="Send what is due, beside any other worker.")
+@click.command(short_help="Run a worker that sends queued pushes.")
 @click.option("--child", metavar="NAME", hidden=True, help="Be a child of a service, and end with it.")
 @on_store
 @as_json
 def worker(*, child: str | None, json: bool, **options: Any) -> None:
-    """Send what is due, beside any number of other workers on the same database."""
+    """Run a worker that sends queued pushes. Any number of workers can share a database."""
     from pushkeeper.observability import logs
 
     settings = settings_of(options)
 
     def ready(facts: dict[str, Any]) -> None:
-        told = f"A worker is sending (pid {facts['pid']}). Ctrl-C drains and ends it."
+        told = f"Worker is running (pid {facts['pid']}). Press Ctrl-C to shut down gracefully."
         answer(facts, told, json=json, file=logs.standard_output())
 
     run(_work(settings, ready, child))
@@ -319,18 +319,18 @@ async def _work(settings: Settings, ready: Callable[[dict[str, Any]], None], chi
             await sender.run()
 
 
-@click.command(short_help="Bring the database's schema up to date.")
+@click.command(short_help="Apply database migrations.")
 @click.option(
     "--cell",
     "cell_wanted",
     metavar="N",
     type=int,
-    help="Make an empty database cell N (0 to 999) of several behind one address; it stays that.",
+    help="Make an empty database cell N (0 to 999) of several behind one address. This is permanent.",
 )
 @on_store
 @as_json
 def migrate(*, cell_wanted: int | None, json: bool, **options: Any) -> None:
-    """Bring the database's schema up to date; the service does so by itself when it starts."""
+    """Apply database migrations. The service also applies them on start."""
     from pushkeeper import wiring
 
     async def work() -> tuple[Store, int]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.simulator import Behaviour
 
 
-@click.command(short_help="Run FCM and APNs on this machine.")
+@click.command(short_help="Simulate FCM and APNs locally.")
 @click.option(
     "--data",
     metavar="DIR",
@@ -31,35 +31,35 @@ if TYPE_CHECKING:
     metavar="NAME",
     default="localhost",
     show_default=True,
-    help="Name by which it is reached; for one that is not of the loopback it listens on every address.",
+    help="Host name to advertise. Non-loopback names bind all interfaces.",
 )
 @click.option(
     "--port",
     metavar="P",
     type=click.IntRange(0, 65_531),
     default=0,
-    help="First of its five ports: FCM, token endpoint, APNs, sandbox, control; 0 picks free ones.",
+    help="First of five ports: FCM, token endpoint, APNs, sandbox, control; 0 picks free ports.",
 )
 @click.option(
-    "--seed", metavar="N", type=int, default=0, show_default=True, help="The same seed mints the same tokens."
+    "--seed", metavar="N", type=int, default=0, show_default=True, help="Seed for the generated tokens."
 )
 @click.option(
     "--profile",
     type=click.Choice(["friendly", "documented", "hostile"]),
     default="documented",
     show_default=True,
-    help="How it behaves: nothing in the way, as documented, or the most hostile that is plausible.",
+    help="friendly: no errors; documented: realistic; hostile: worst case.",
 )
 @click.option(
     "--set",
     "switches",
     metavar="NAME=VALUE",
     multiple=True,
-    help="Set one switch of the profile; repeatable.",
+    help="Override a setting of the profile; repeatable.",
 )
 @as_json
 def simulate(*, data: Path | None, json: bool, **options: Any) -> None:
-    """Run FCM and APNs as this machine's own: over real TLS and HTTP/2, to try things on."""
+    """Simulate FCM and APNs locally, over real TLS and HTTP/2."""
     run(_simulate(data or default_data_dir() / "simulator", options, json=json))
 
 
@@ -94,12 +94,16 @@ async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise Misconfigured(f"simulator: {error}") from error
-        raise Conflict(f"port: {options['port']} or one of the four behind it is in use") from error
+        raise Conflict(f"Port {options['port']} or one of the four ports after it is in use") from error
     try:
         facts = simulator.describe()
         width = max(map(len, facts))
         lines = [f"  {key:<{width}} {value}" for key, value in facts.items()]
-        answer(facts, "\n".join(["FCM and APNs are simulated here:", *lines, "Ctrl-C ends them."]), json=json)
+        answer(
+            facts,
+            "\n".join(["FCM and APNs simulators are running:", *lines, "Press Ctrl-C to stop."]),
+            json=json,
+        )
         await stopped.wait()
     finally:
         await simulator.stop()

@@ -15,31 +15,37 @@ if TYPE_CHECKING:
     from pushkeeper.services.strikes import StrikeSelector, UndoResult
 
 
-@click.command(short_help="Take strikes back that were nobody's fault.")
-@click.option("--since", metavar="TIME", required=True, help="From when on: 2026-11-26T14:00Z.")
-@click.option("--until", metavar="TIME", required=True, help="Until before when.")
-@click.option("--route", metavar="NAME", help="Only of this route, as `routes list` names it.")
-@click.option("--credential", metavar="NAME", help="Only of this credential's routes: fcm:my-project.")
+@click.command(short_help="Revert bounces caused by an error on your side.")
 @click.option(
-    "--reason", metavar="CODE", help="Only for this reason: apns_bad_device_token, or BadDeviceToken."
+    "--since", metavar="TIME", required=True, help="Start of the period, such as 2026-11-26T14:00Z."
+)
+@click.option("--until", metavar="TIME", required=True, help="End of the period (exclusive).")
+@click.option("--route", metavar="NAME", help="Only bounces on this route, as shown by `routes list`.")
+@click.option(
+    "--credential", metavar="NAME", help="Only bounces on this credential's routes, such as fcm:my-project."
+)
+@click.option(
+    "--reason",
+    metavar="CODE",
+    help="Only bounces with this reason, such as apns_bad_device_token or BadDeviceToken.",
 )
 @click.option(
     "--only",
     type=click.Choice(["all", "suppressed"]),
     default="all",
     show_default=True,
-    help="All strikes, or those by which a device was suppressed.",
+    help="All bounces, or only those that suppressed a device.",
 )
-@click.option("--why", metavar="TEXT", help="For whoever reads the history.")
-@click.option("--yes", is_flag=True, help="Do it; without, nothing is changed.")
+@click.option("--why", metavar="TEXT", help="Reason, saved in device history.")
+@click.option("--yes", is_flag=True, help="Apply the changes; without this it is a dry run.")
 @in_workspace
 @on_store
 @as_json
 def undo(*, yes: bool, why: str | None, name: str, json: bool, **options: Any) -> None:
-    """Take back the strikes of a time, so that each device stands as its history comes to without them.
+    """Revert the bounces of a period and recalculate the status of each device without them.
 
-    A device that came back since stays as it is. Each that changes has a line in its history that says so. Without --yes
-    it is only told what would change.
+    Devices that re-registered since are not changed. Every change is recorded in the device's history. Without --yes this is
+    a dry run.
     """
     from pushkeeper.services import typed
     from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
@@ -64,7 +70,7 @@ async def _undo(
 
 def _told(outcome: UndoResult) -> str:
     done = outcome.undo_id is not None
-    lines = [f"{outcome.strikes:,} strikes of {outcome.devices:,} devices are meant."]
+    lines = [f"Found {outcome.strikes:,} bounces on {outcome.devices:,} devices."]
     rows = [
         [before or "unused", after or "unused", f"{count:,}"]
         for (before, after), count in outcome.changed.most_common()
@@ -72,8 +78,10 @@ def _told(outcome: UndoResult) -> str:
     if rows:
         lines += ["", table(rows, ["from", "to", "devices"]), ""]
     if outcome.unchanged:
-        lines.append(f"{outcome.unchanged:,} stay as they are: they came back since, or have other strikes.")
+        lines.append(
+            f"{outcome.unchanged:,} devices unchanged (re-registered since, or bounced for other reasons)."
+        )
     if outcome.gone:
-        lines.append(f"{outcome.gone:,} are gone.")
-    lines.append(f"Done, as undo {outcome.undo_id}." if done else "Nothing is changed yet; --yes does it.")
+        lines.append(f"{outcome.gone:,} devices no longer exist.")
+    lines.append(f"Reverted. ID: {outcome.undo_id}" if done else "Dry run. Re-run with --yes to apply.")
     return "\n".join(lines)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspace() -> None:
-    """Make workspaces, and list them."""
+    """Manage workspaces."""
 
 
 @workspace.command("create")
@@ -26,7 +26,7 @@ def workspace() -> None:
 @on_store
 @as_json
 def workspace_create(*, name: str, json: bool, **options: Any) -> None:
-    """Make the workspace NAME and print its keys, which are shown this once."""
+    """Create the workspace NAME and print its API keys. They are shown only once."""
     _, keys = run(with_services(options, lambda services: services.workspaces.create(actor(), name)))
     shown = {
         "workspace": name,
@@ -36,14 +36,14 @@ def workspace_create(*, name: str, json: bool, **options: Any) -> None:
         "write_key": keys.write_key,
     }
     lines = [f"{key:<12} {value}" for key, value in shown.items()]
-    answer(shown, "\n".join([*lines, "", "Keep the keys: only their hashes are stored."]), json=json)
+    answer(shown, "\n".join([*lines, "", "Save these keys now: only their hashes are stored."]), json=json)
 
 
 @workspace.command("list")
 @on_store
 @as_json
 def workspace_list(*, json: bool, **options: Any) -> None:
-    """List the workspaces with how much each holds; the size of a large one is as workers last counted it."""
+    """List workspaces with their size. Large workspaces are counted periodically."""
     found = run(with_services(options, lambda services: services.workspaces.all()))
     shown = [
         {
@@ -58,46 +58,52 @@ def workspace_list(*, json: bool, **options: Any) -> None:
     ]
     rows = [[w.name, w.site_id, f"{w.people:,}", f"{w.devices:,}", f"{w.created_at:%Y-%m-%d}"] for w in found]
     text = (
-        table(rows, ["workspace", "site_id", "people", "devices", "created"]) if rows else "No workspace yet."
+        table(rows, ["workspace", "site_id", "people", "devices", "created"])
+        if rows
+        else "No workspaces yet."
     )
     answer({"workspaces": shown}, text, json=json)
 
 
 @workspace.command("options")
 @click.argument("name")
-@click.option("--suppress-after", type=int, metavar="N", help="Strikes in a row that suppress a device.")
 @click.option(
-    "--min-strike-gap-s", type=int, metavar="S", help="A strike sooner after the last does not count."
+    "--suppress-after", type=int, metavar="N", help="Suppress a device after N consecutive bounces."
+)
+@click.option(
+    "--min-strike-gap-s", type=int, metavar="S", help="Minimum time between counted bounces (seconds)."
 )
 @click.option(
     "--suppress-on-definitive/--no-suppress-on-definitive",
     default=None,
-    help="Suppress at the first refusal that names the device as gone.",
+    help='Suppress on the first "unregistered" response.',
 )
 @click.option(
-    "--delete-unregistered/--no-delete-unregistered", default=None, help="Delete such a device instead."
+    "--delete-unregistered/--no-delete-unregistered",
+    default=None,
+    help="Delete unregistered devices instead.",
 )
 @click.option(
     "--max-pushes-per-s",
     type=int,
     metavar="N",
-    help="What each route may send in a second; 0 for no bound of ours.",
+    help="Rate limit per route (pushes/s); 0 = no limit.",
 )
-@click.option("--ramp-s", type=int, metavar="S", help="From a cold start to the full rate.")
+@click.option("--ramp-s", type=int, metavar="S", help="Ramp-up time (seconds).")
 @click.option(
     "--token-ownership",
     type=click.Choice(["move", "share"]),
-    help="Whether a token that a second person registers is theirs alone, or both people's.",
+    help="When another person registers the same token: move it to them, or share it.",
 )
 @click.option(
     "--allow-placeholder-ids/--no-allow-placeholder-ids",
     default=None,
-    help="Allow ids like undefined, null or 0 to create a person.",
+    help="Allow IDs such as undefined, null or 0 to create a person.",
 )
 @on_store
 @as_json
 def workspace_options(*, name: str, json: bool, **options: Any) -> None:
-    """Show the options of the workspace NAME (lifecycle of devices, pace of routes, ids), and change those that are given."""
+    """Show or change the options of the workspace NAME (device lifecycle, rate limits, IDs)."""
     from pushkeeper.services.workspaces import Options
 
     given = {option: options.pop(option) for option in Options.__struct_fields__}

@@ -178,7 +178,7 @@ def url_fault(text: str) -> str | None:
     except ValueError:
         usable = False
     if not usable:
-        return "expected https://host/path, with a port from 1 to 65535 if there is one"
+        return "expected https://host/path, optionally with a port from 1 to 65535"
     if parts.username is not None or parts.password is not None:
         return "expected a URL without a user and password"
     if not _is_callable(parts.hostname or ""):

@@ -55,7 +55,7 @@ class Secret:
 
 
 class Platform(StrEnum):
-    """What the device runs; `web` is kept but never sent to."""
+    """The platform of the device; `web` is kept but never sent to."""
 
     IOS = "ios"
     ANDROID = "android"
@@ -66,7 +66,7 @@ PHONES = (Platform.IOS, Platform.ANDROID)
 
 
 class IdKind(StrEnum):
-    """What a device's token is: FCM is moving from registration tokens to installation ids."""
+    """The type of a device's token: FCM is moving from registration tokens to installation IDs."""
 
     TOKEN = "token"  # noqa: S105 - the name of a kind, not a secret
     FID = "fid"
@@ -152,7 +152,7 @@ def message_day(message_id: UUID) -> date:
 
 
 class Priority(StrEnum):
-    """How much a push matters to the phone that it reaches."""
+    """The delivery priority of a push."""
 
     HIGH = "high"  # shown at once, and wakes a phone that sleeps
     NORMAL = "normal"  # shown when that costs the phone little

@@ -68,7 +68,7 @@ def name_fault(name: str) -> str | None:
     """What keeps this from being somebody's name; None when nothing does."""
     if not name or len(name) > MAX_NAME_CHARACTERS:
         return f"expected 1 to {MAX_NAME_CHARACTERS} characters"
-    return None if name.isprintable() else "expected characters that can be seen"
+    return None if name.isprintable() else "expected visible characters"
 
 
 def password_fault(password: str, name: str) -> str | None:
@@ -78,5 +78,5 @@ def password_fault(password: str, name: str) -> str | None:
     if len(password.encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
         return f"at most {MAX_PASSWORD_BYTES:,} bytes"
     if key_of(password) == key_of(name) or len(set(password)) == 1:
-        return "this one is guessed at once"
+        return "this password is too easy to guess"
     return None

@@ -82,7 +82,7 @@ def all_doors(context: Context) -> Sequence[PageRoute]:
 
 async def _nothing(request: PageRequest) -> Response:
     del request
-    raise NotFound("page: not found")
+    raise NotFound("This page does not exist")
 
 
 class _Static:

@@ -94,24 +94,24 @@ _OURS = Scope.PROCESS
 
 
 class Metric(Enum):
-    """Every metric there is; `docs/reference/metrics.md` is written from here."""
+    """All metrics; `docs/reference/metrics.md` is generated from this list."""
 
     BUILD = Definition(
         name="pushkeeper_build",
         kind=Kind.INFO,
-        help="Which Pushkeeper answers, on which Python and PostgreSQL.",
+        help="Versions of Pushkeeper, Python and PostgreSQL.",
         scope=_OURS,
         labels=("version", "python", "postgresql"),
     )
     PROCESSES = _gauge(
         "pushkeeper_processes",
-        "Processes of this service that answer calls.",
+        "API processes of this service.",
         scope=_OURS,
         merge=Merge.OWN,
     )
     CHILD_EXITS = _counter(
         "pushkeeper_child_exits",
-        "Processes of this service, of the kind `api` or `worker`, that ended by themselves and were started again.",
+        "Child processes of the kind `api` or `worker` that exited unexpectedly and were restarted.",
         "kind",
         scope=_OURS,
     )
@@ -119,7 +119,7 @@ class Metric(Enum):
     CELL = Definition(
         name="pushkeeper_cell",
         kind=Kind.INFO,
-        help="Which cell this is: one of several databases behind one address; 0 where there is only one.",
+        help="Number of this cell (one of several databases behind one address); 0 if there is only one.",
         scope=_OURS,
         labels=("cell",),
     )
@@ -127,37 +127,37 @@ class Metric(Enum):
     # The APIs.
     HTTP_REQUESTS = _counter(
         "pushkeeper_http_requests",
-        "Calls that were answered, by the template of their path; 499 is a caller who left.",
+        "HTTP requests by path template; status 499 means the client disconnected.",
         *("surface", "path", "method", "status"),
         scope=_OURS,
     )
     HTTP_DURATION = _histogram(
         "pushkeeper_http_request_duration_seconds",
-        "From a call's first line to its answer, by the class of its status (2xx).",
+        "HTTP request duration, by class of status (2xx).",
         *("surface", "status"),
         scope=_OURS,
     )
     HTTP_REFUSED = _counter(
         "pushkeeper_http_refused",
-        "Requests that the server refused, and connections that it closed, before an API was asked, by the limit that was met.",
+        "Requests rejected and connections closed by the HTTP server, by the limit that was exceeded.",
         "reason",
         scope=_OURS,
     )
     INGEST_DROPPED = _counter(
         "pushkeeper_ingest_dropped",
-        "Bodies, items, and attributes of people or devices that an API dropped while it accepted the rest; the log has the errors.",
+        "Bodies, items and attributes that an API dropped while accepting the rest; the log has the errors.",
         *("surface", "kind", "reason"),
         scope=_OURS,
     )
     MISROUTED = _counter(
         "pushkeeper_misrouted",
-        "Requests that named another cell, by what named it: key or delivery_id. The proxy in front of the cells sends them wrong.",
+        "Requests sent to the wrong cell by the proxy, by what named the right one: key or delivery_id.",
         "named_by",
         scope=_OURS,
     )
     COMMIT_CALLS = _histogram(
         "pushkeeper_commit_calls",
-        "Calls that were written in one group commit.",
+        "Calls per group commit.",
         "room",
         scope=_OURS,
         unit="",
@@ -165,152 +165,148 @@ class Metric(Enum):
     )
     COMMIT_WAIT = _histogram(
         "pushkeeper_commit_wait_seconds",
-        "How long the oldest call of a group commit had waited when it began.",
+        "Waiting time of the oldest call in a group commit.",
         "room",
         scope=_OURS,
     )
     COMMIT_DURATION = _histogram(
-        "pushkeeper_commit_duration_seconds", "How long a group commit took.", "room", scope=_OURS
+        "pushkeeper_commit_duration_seconds", "Group commit duration.", "room", scope=_OURS
     )
     POOL_CONNECTIONS = _gauge(
         "pushkeeper_database_connections",
-        "Connections of the processes that answer to the database: in use, or idle.",
+        "Database connections of the API processes, in use or idle.",
         "state",
         scope=_OURS,
     )
     POOL_LIMIT = _gauge(
         "pushkeeper_database_connections_limit",
-        "Connections that these processes may have at once.",
+        "Maximum number of database connections of the API processes.",
         scope=_OURS,
     )
     DATABASE_UP = _gauge(
         "pushkeeper_database_up",
-        "1 when the database answered this scrape; else what is of the database and of the workers is left out.",
+        "1 if the database answered this scrape; otherwise database and worker metrics are missing.",
         scope=_OURS,
         merge=Merge.OWN,
     )
     REPLICA_READS = _counter(
         "pushkeeper_replica_reads",
-        "Counts, previews, reports and series by the server that answered: the replica, or the primary and why the replica did "
+        "Counts, previews, reports and series by the server that answered: the replica, or the primary and the reason why the replica did "
         "not.",
         *("server", "reason"),
         scope=_OURS,
     )
     REPLICA_UP = _gauge(
-        "pushkeeper_replica_up", "1 while the replica is asked; 0 while the primary answers in its place."
+        "pushkeeper_replica_up", "1 while the replica is used; 0 while the primary is used instead."
     )
     REPLICA_LAG = _gauge(
         "pushkeeper_replica_lag_seconds",
-        "How long the replica took to have what the primary had, or, above replica_max_lag_s, the age of what it has; left out "
-        "while that is not known.",
+        "Replication lag, or, above replica_max_lag_s, the age of the replica's data; missing "
+        "while it is unknown.",
         unit="seconds",
     )
     PROCESS_CPU = _counter(
         "process_cpu_seconds",
-        "CPU time of the processes that answer, of their own and in the system.",
+        "User and system CPU time of the API processes.",
         scope=_OURS,
         unit="seconds",
     )
     PROCESS_MEMORY = _gauge(
-        "process_resident_memory_bytes", "Memory of the processes that answer.", scope=_OURS, unit="bytes"
+        "process_resident_memory_bytes", "Resident memory of the API processes.", scope=_OURS, unit="bytes"
     )
     PROCESS_STARTED = _gauge(
         "process_start_time_seconds",
-        "When the service started, as a Unix time.",
+        "Start time of the service (Unix time).",
         scope=_OURS,
         unit="seconds",
         merge=Merge.LEAST,
     )
-    PROCESS_FILES = _gauge(
-        "process_open_fds", "Files and sockets that the processes that answer have open.", scope=_OURS
-    )
+    PROCESS_FILES = _gauge("process_open_fds", "Open file descriptors of the API processes.", scope=_OURS)
     LOG_DROPPED = _counter(
         "pushkeeper_log_lines_dropped",
-        "Lines of the log that were dropped, as standard error did not take them.",
+        "Log lines dropped because standard error was blocked.",
         scope=_OURS,
     )
-    GC_RUNS = _counter("python_gc_collections", "Runs of the garbage collector.", "generation", scope=_OURS)
-    GC_FOUND = _counter("python_gc_objects_collected", "Objects that it freed.", "generation", scope=_OURS)
+    GC_RUNS = _counter("python_gc_collections", "Garbage collector runs.", "generation", scope=_OURS)
+    GC_FOUND = _counter(
+        "python_gc_objects_collected", "Objects freed by the garbage collector.", "generation", scope=_OURS
+    )
 
     # Sending.
     PUSHES = _counter(
         "pushkeeper_pushes_settled",
-        "Pushes that are over, by how they ended and by reason code (docs/reference/verdicts.md); "
-        "`none` is no provider: it was not sent.",
+        "Processed pushes by outcome and reason code (docs/reference/verdicts.md); "
+        "provider `none` means not sent.",
         *("provider", "ending", "reason"),
     )
     ROUTE_ANSWERS = _counter(
         "pushkeeper_route_answers",
-        "Answers of push services: accepted, ambiguous and definite refusals, or other.",
+        "Provider responses: accepted, ambiguous or definite rejections, or other.",
         *(*_ROUTE, "result"),
     )
     SEND_DURATION = _histogram(
         "pushkeeper_send_duration_seconds",
-        "From the hand-over of a push to its provider's answer, with its wait for a free stream.",
+        "Time from handing over a push to the provider's response, including the wait for a free stream.",
         "provider",
     )
     CLAIM_DELAY = _histogram(
         "pushkeeper_claim_delay_seconds",
-        "How long after it was due a batch was claimed, with its wait in a lane that was paused or full.",
+        "Delay between a batch being due and claimed, including the wait in a paused or full lane.",
         "priority",
         bounds=_LATE_SECONDS,
     )
-    CLAIM_DURATION = _histogram("pushkeeper_claim_duration_seconds", "How long a look for due batches took.")
-    CLAIMED = _counter("pushkeeper_claimed_devices", "Devices in batches that were claimed.")
-    SETTLE_DURATION = _histogram(
-        "pushkeeper_settle_duration_seconds", "How long the transaction of a slice took."
-    )
+    CLAIM_DURATION = _histogram("pushkeeper_claim_duration_seconds", "Duration of a query for due batches.")
+    CLAIMED = _counter("pushkeeper_claimed_devices", "Devices in claimed batches.")
+    SETTLE_DURATION = _histogram("pushkeeper_settle_duration_seconds", "Duration of a settling transaction.")
     SETTLE_FACTS = _histogram(
-        "pushkeeper_settle_facts", "What came of pushes, written in one slice.", unit="", bounds=_TOGETHER
+        "pushkeeper_settle_facts", "Push outcomes per settling transaction.", unit="", bounds=_TOGETHER
     )
-    WORKERS = _gauge("pushkeeper_workers", "Workers that gave a sign of life in the last 15 seconds.")
+    WORKERS = _gauge("pushkeeper_workers", "Workers with a heartbeat in the last 15 seconds.")
     POLLING = _gauge(
         "pushkeeper_polling_workers",
-        "Workers that hear no notifications now, and look every two seconds for what is due, halted or moved.",
+        "Workers that receive no notifications and poll every 2 seconds instead.",
     )
     WORKER_CPU = _counter(
         "pushkeeper_worker_cpu_seconds",
-        "CPU time of all processes that send, of those that have ended too.",
+        "CPU time of all worker processes, including those that exited.",
         unit="seconds",
     )
     WORKER_MEMORY = _gauge(
-        "pushkeeper_worker_memory_bytes", "Memory of all processes that send now.", unit="bytes"
+        "pushkeeper_worker_memory_bytes", "Resident memory of all running worker processes.", unit="bytes"
     )
     WORKER_LOG_DROPPED = _counter(
         "pushkeeper_worker_log_lines_dropped",
-        "Lines of the logs of all processes that send that were dropped, of those that have ended too.",
+        "Dropped log lines of all worker processes, including those that exited.",
     )
     TASK_FAILURES = _counter(
         "pushkeeper_worker_task_failures",
-        "Failures of workers' tasks, each of which goes on after a pause: `not_now` is the database's doing, `unexpected` is "
-        "a bug, with its traceback in the log.",
+        "Failures of worker tasks, which continue after a pause: `not_now` is caused by the database, `unexpected` is "
+        "a bug; the log has its traceback.",
         *("task", "reason"),
     )
-    UNSETTLED = _gauge("pushkeeper_unsettled_pushes", "Pushes that workers have claimed and not yet settled.")
+    UNSETTLED = _gauge("pushkeeper_unsettled_pushes", "Pushes claimed by workers but not yet settled.")
 
     # Routes.
     ROUTE_PAUSED = _gauge(
         "pushkeeper_route_paused",
-        "1 for a route that is paused, by who paused it; 0 with the kind `none` for one that is not.",
+        "1 for a paused route, by what paused it; 0 with kind `none` otherwise.",
         *(*_ROUTE, "kind"),
     )
     ROUTE_THROTTLED = _gauge(
-        "pushkeeper_route_throttled", "1 while a route rests, as its provider asked.", *_ROUTE
+        "pushkeeper_route_throttled", "1 while a route is rate-limited by its provider.", *_ROUTE
     )
     ROUTE_BREAKER = _gauge(
-        "pushkeeper_route_breaker_open", "Workers whose breaker keeps them from a route's host.", *_ROUTE
+        "pushkeeper_route_breaker_open", "Workers whose circuit breaker for a route's host is open.", *_ROUTE
     )
-    ROUTE_IN_FLIGHT = _gauge(
-        "pushkeeper_route_in_flight", "Pushes on a route that are handed over and not yet settled.", *_ROUTE
-    )
+    ROUTE_IN_FLIGHT = _gauge("pushkeeper_route_in_flight", "Pushes in flight on a route.", *_ROUTE)
     ROUTE_RATE = _gauge(
         "pushkeeper_route_rate_limit",
-        "Pushes that all workers together may send in a second; a route that nothing bounds is left out.",
+        "Rate limit of a route over all workers, in pushes per second; missing for unlimited routes.",
         *_ROUTE,
     )
     HELD_VERDICTS = _gauge(
         "pushkeeper_held_verdicts",
-        "Refusals that are held: the route is unproven, or its guard stopped a wave.",
+        "Rejections on hold: the route is not verified, or its guard stopped a spike.",
         *(*_ROUTE, "why"),
     )
 
@@ -320,58 +316,58 @@ class Metric(Enum):
         *("workspace", "table"),
     )
 
-    # What waits.
+    # Queues.
     QUEUE_BATCHES = _gauge(
         "pushkeeper_queue_batches",
-        "Batches that wait: due, later (scheduled, or to be tried again), held by a paused route, parked (drafts and paused "
+        "Queued batches: due, later (scheduled or retried), held by a paused route, parked (drafts and paused "
         "broadcasts), or claimed.",
         *_OF_QUEUE,
     )
     QUEUE_DEVICES = _gauge(
         "pushkeeper_queue_devices",
-        "Devices in those batches; one whose person's devices are picked when it is claimed counts as one.",
+        "Devices in queued batches; a batch whose devices are chosen when it is claimed counts as one.",
         *_OF_QUEUE,
     )
     QUEUE_OLDEST = _gauge(
         "pushkeeper_queue_oldest_due_seconds",
-        "For how long the oldest batch that nothing holds back has been due.",
+        "Age of the oldest due batch that is not on hold.",
         *("workspace", "priority"),
         unit="seconds",
     )
     WEBHOOK_OUTBOX = _gauge(
-        "pushkeeper_webhook_outbox", "What waits to be posted to a webhook.", *("workspace", "webhook")
+        "pushkeeper_webhook_outbox", "Events queued for a webhook.", *("workspace", "webhook")
     )
     WEBHOOK_FAILING = _gauge(
         "pushkeeper_webhook_failing_seconds",
-        "For how long a webhook's endpoint has not taken what it was sent; 0 for one that does.",
+        "How long a webhook has been failing; 0 if it is healthy.",
         *("workspace", "webhook"),
         unit="seconds",
     )
     WEBHOOK_DISABLED = _gauge(
-        "pushkeeper_webhook_disabled", "1 for a webhook that is disabled.", *("workspace", "webhook")
+        "pushkeeper_webhook_disabled", "1 for a disabled webhook.", *("workspace", "webhook")
     )
     WEBHOOK_POSTS = _counter(
         "pushkeeper_webhook_posts",
-        "Calls to webhooks: taken (2xx), refused (another status), or unanswered.",
+        "Webhook requests: taken (2xx), refused (another status) or unanswered.",
         "outcome",
     )
 
     # Jobs.
     JOBS = _gauge(
         "pushkeeper_jobs",
-        "Jobs that are not done: waiting, running, put off after a failed attempt, or failed for good.",
+        "Unfinished jobs: waiting, running, put_off (retried after a failure) or failed.",
         *("kind", "state"),
     )
     JOB_ATTEMPTS = _counter(
         "pushkeeper_job_attempts",
-        "Attempts at jobs and at the items of chores: done, put_off, failed, or given_back without counting.",
+        "Attempts at jobs and maintenance items: done, put_off, failed, or given_back without counting.",
         *("kind", "outcome"),
     )
 
-    # What there is, asked at most once a minute.
+    # Totals, refreshed at most once a minute.
     DEVICES = _gauge(
         "pushkeeper_devices",
-        "Devices by last status; `unused` is none yet.",
+        "Devices by last status; `unused` means no push sent yet.",
         *("workspace", "platform", "status"),
     )
     DATABASE_SIZE = _gauge("pushkeeper_database_bytes", "Size of the database on disk.", unit="bytes")

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "User", "Users"]
 
-_NO_LINK = "link: it was used, has ended, or never was; ask an admin, or run `pushkeeper user link`"
-_NO_USER = "user: not found"
-_LAST_ADMIN = "user: nobody else is an admin who can log in"
+_NO_LINK = (
+    "The link is invalid, expired or already used. Ask an admin for a new one, or run `pushkeeper user link`"
+)
+_NO_USER = "User not found"
+_LAST_ADMIN = "This is the last admin who can log in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Users:
         async def work(connection: Connection) -> tuple[UserId, Entry]:
             made = await accounts.insert(connection, name, key_of(name), role)
             if made is None:
-                raise Conflict(f"name: there is a user named {name!r} already")
+                raise Conflict(f"A user named {name!r} already exists")
             await audit_entry.done_with(connection)
             return made, await _link(connection, made)
 
@@ -209,7 +211,7 @@ class Users:
             Conflict: they are kept out.
         """
         if (await self._named_in(entry, user)).disabled_at is not None:
-            raise Conflict("user: they are disabled; enable them first")
+            raise Conflict("The account is disabled; enable it first")
         return await self._database.in_transaction(lambda connection: _link(connection, user))
 
     async def link(self, token: str) -> Link:
@@ -288,13 +290,13 @@ class Users:
         name_hash = _hash(key_of(name))
         failures = await sessions.failures(self._database, name_hash, source)
         if failures.of_both >= MAX_FAILURES if known else failures.are_too_many:
-            raise TooManyRequests("password: it was wrong too often; wait a quarter of an hour")
+            raise TooManyRequests("Too many failed logins. Try again in 15 minutes")
         # Noted before it is known: those that are tried at the same time count too.
         await sessions.note_failure(self._database, name_hash, source)
         user, password_hash = found or (None, None)
         good = await self._passwords.verify(password_hash, password, known=known)
         if user is None or not good or user.disabled_at is not None:
-            raise Unauthorized("password: it is wrong, or there is nobody of this name")
+            raise Unauthorized("Incorrect name or password")
         await sessions.forget_failures(self._database, name_hash, source)
         return user
 

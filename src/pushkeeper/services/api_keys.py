@@ -184,7 +184,7 @@ class Authenticator:
         named = cell.of_key(name)
         if holder is None and named not in {None, self._cell}:
             PROCESS.count(Metric.MISROUTED, "key").value += 1
-            raise WrongCell(f"the key is of cell {named}, and this is cell {self._cell}")
+            raise WrongCell(f"The key belongs to cell {named}, but this is cell {self._cell}")
         if holder is None or not holder.matches(key):
             raise Unauthorized("unauthorized")
         workspace = holder.workspace
@@ -212,7 +212,7 @@ class ApiKeys:
 
     @audited("key.revoke", "kind", "key_id")
     async def revoke(self, entry: AuditEntry, workspace: WorkspaceId, kind: str, key_id: str) -> None:
-        """Let a key open nothing any more; processes that know it forget it within a second.
+        """Revoke a key; processes that cached it forget it within a second.
 
         Raises:
             NotFound: there is no such key.

@@ -51,7 +51,7 @@ __all__ = [
     "read_whole",
 ]
 
-_NOT_FOUND = "segment: not found"
+_NOT_FOUND = "Audience not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +168,9 @@ class Audiences:
             saved = await segments.saved(connection.fetch, workspace)
             users = [other for other, made in saved.items() if segment_id in filter_saved.named(made.node)]
             if users:
-                raise Conflict(f"segment: the audience of segment {users[0]} names it")
+                raise Conflict(f"Audience {users[0]} references this audience")
             if templates := await segments.templates_naming(connection.fetch, workspace, segment_id):
-                raise Conflict(f"segment: the audience of template {templates[0]} names it")
+                raise Conflict(f"Template {templates[0]} references this audience")
             if not await segments.delete(connection, workspace, segment_id):
                 raise NotFound(_NOT_FOUND)
             await entry.done_with(connection)
@@ -381,7 +381,9 @@ class Audiences:
 
     async def _by_hand(self, workspace: WorkspaceId, segment_id: int) -> None:
         if (await self.segment(workspace, segment_id)).filter is not None:
-            raise BadRequest("segment", "it is a filter's, and nobody is put into it by hand")
+            raise BadRequest(
+                "segment", "this audience is a filter; people cannot be added or removed manually"
+            )
 
 
 def _of_segment(segment_id: int) -> dict[str, dict[str, int]]:

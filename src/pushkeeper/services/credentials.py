@@ -48,7 +48,7 @@ class Credentials:
         entry.target = _name(new)
         replaced = await credentials.exists(self._database, workspace, new)
         if must_exist and not replaced:
-            raise NotFound(f"credentials: there are none for {new.app}; `credentials add` adds them")
+            raise NotFound(f"No credentials for {new.app}; add them with `pushkeeper credentials add`")
         made = await credentials.put(self._database, self._vault, workspace, new, entry.done_with)
         entry.detail = f"{new.kind} {'replaced' if replaced else 'added'}"
         return made, replaced

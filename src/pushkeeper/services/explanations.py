@@ -113,7 +113,7 @@ class Explanations:
             if message_id is not None:
                 found = await explanations.message(self._database, workspace, message_id)
         if found is None:
-            raise NotFound("message: not found in this workspace")
+            raise NotFound("Message not found in this workspace")
         return found, person or found.person_id
 
     def _message_id(self, workspace: WorkspaceId, said: str) -> tuple[UUID | None, PersonId | None]:
@@ -126,7 +126,7 @@ class Explanations:
             return UUID(said), None
         except ValueError:
             raise BadRequest(
-                "message", "expected a delivery's id, a message's UUID or a broadcast's number"
+                "message", "expected a delivery ID, a message UUID or a broadcast number"
             ) from None
 
     async def _who(
@@ -149,7 +149,9 @@ class Explanations:
         if named is not None:
             return named
         if device is None:
-            raise BadRequest("person", "is needed, or a device, or a message to one person", "missing")
+            raise BadRequest(
+                "person", "is required, unless a device or a message to one person is given", "missing"
+            )
         if isinstance(device, bytes):
             of_key = await explanations.devices(self._database, workspace, None, [device])
             return of_key[0].told.person_id if of_key else None
@@ -238,7 +240,7 @@ def _zone(device: Device | None, person: Person | None) -> str | None:
 
 def _route(device: Device | None, ways: Sequence[Route]) -> explain_facts.Route | explain_facts.NoRoute:
     if device is None:
-        return explain_facts.NoRoute("the device is gone")
+        return explain_facts.NoRoute("the device was deleted")
     route = choose_route(device.told, ways)
     if route is None:
         return explain_facts.NoRoute(no_route_reason(device.told, ways))

@@ -39,7 +39,7 @@ LINK_S = 900
 _PAGE = 2_000
 _PAGE_S = 50.0  # that the query of a page may take
 _LABEL = "the link to an export"
-_NOT_FOUND = "export: not found"
+_NOT_FOUND = "Export not found"
 _LAST_ID = UUID(int=(1 << 128) - 1)
 METRICS = (
     *("sent", "delivered", "opened", "clicked", "converted"),
@@ -112,7 +112,7 @@ class Exports:
         """
         found = await self.one(workspace, export_id)
         if found.state != "done":
-            raise NotFound(f"export: it is {found.state}")
+            raise NotFound(f"The export is {found.state}")
         entry.detail = f"{found.kind}, {found.lines:,} lines"
         said = f"{workspace} {export_id} {int(time.time()) + LINK_S}"
         return _link_of(workspace, self._vault.seal(Secret(said.encode()), _LABEL))
@@ -128,12 +128,12 @@ class Exports:
             sealed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
             workspace, number, ends_at = map(int, self._vault.open(sealed, _LABEL).value.split())
         except (ValueError, Misconfigured):
-            raise NotFound("export: invalid link") from None
+            raise NotFound("Invalid export link") from None
         # Base64 is read with characters and bits in it that mean nothing.
         if _link_of(workspace, sealed) != link:
-            raise NotFound("export: invalid link")
+            raise NotFound("Invalid export link")
         if ends_at < time.time():
-            raise NotFound("export: this link has expired")
+            raise NotFound("Export link expired")
         return WorkspaceId(workspace), number
 
     async def text(self, workspace: WorkspaceId, export_id: int) -> AsyncIterator[str]:

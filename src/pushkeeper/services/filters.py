@@ -44,7 +44,7 @@ async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Nod
     if not named:
         return node
     if unknown := named - await segments.ids(fetch, workspace):
-        raise BadRequest("filter", f"there is no segment {min(unknown)}")
+        raise BadRequest("filter", f"segment {min(unknown)} does not exist")
     return expanded(node, await segments.saved(fetch, workspace))
 
 

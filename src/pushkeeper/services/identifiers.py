@@ -47,9 +47,9 @@ def require_storable(value: str, field: str) -> None:
         BadRequest, TooLarge: it is blank, over 150 bytes, or has a NUL character.
     """
     if "\0" in value:
-        raise BadRequest(field, "NUL characters cannot be kept")
+        raise BadRequest(field, "cannot contain NUL characters")
     if not value.strip():
-        raise BadRequest(field, "is needed, and cannot be empty", "missing")
+        raise BadRequest(field, "is required and cannot be empty", "missing")
     if len(value.encode()) > MAX_ID_BYTES:
         raise TooLarge(field, f"cannot be longer than {MAX_ID_BYTES} bytes")
 
@@ -106,5 +106,5 @@ def known_token(value: object, field: str) -> Token:
     """
     found = validation.text(value, field, max_bytes=MAX_TOKEN_BYTES)
     if "\0" in found:
-        raise BadRequest(field, "NUL characters cannot be kept")
+        raise BadRequest(field, "cannot contain NUL characters")
     return tokens.token_of(found)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Jobs"]
 
 _KINDS = {kind.name: kind for kind in jobs.KINDS}
-_NOT_FOUND = "job: not found, or already done"
+_NOT_FOUND = "Job not found, or already done"
 
 
 class Jobs:
@@ -67,7 +67,7 @@ class Jobs:
         cancel = _KINDS[kind].cancel
         if cancel is None:
             if found.state == "failed":
-                raise Conflict("job: it has failed, and is not tried any more")
+                raise Conflict("The job has failed and is not retried any more")
             await self._cancel_broadcast(workspace, item)
         elif not await jobs.change(self._database, workspace, cancel, item):
             raise NotFound(_NOT_FOUND)

@@ -34,7 +34,7 @@ class _Queue:
             TooManyRequests: too many wait.
         """
         if self._waiting >= _HASHING_WAITS:
-            raise TooManyRequests("password: too many are being looked at; try again in a moment")
+            raise TooManyRequests("Too many logins at the moment. Try again in a few seconds")
         self._waiting += 1
         try:
             async with self._hashing:

@@ -145,7 +145,7 @@ class People:
         else:
             found = await self.receipts(workspace, identifier)
             if not found:
-                raise NotFound(f"{identifier.kind}: nobody has this identifier")
+                raise NotFound(f"No person found with this {identifier.kind}")
             receipt = found[0]
         # Not whom: the log is what stays.
         entry.target = f"erasure {receipt.erasure_id}"
@@ -283,7 +283,7 @@ class People:
         person_id = await people.find(self._database.of(workspace).value, workspace, identifier)
         person = None if person_id is None else await people.read(self._database, workspace, person_id)
         if person is None:
-            raise NotFound(f"{identifier.kind}: nobody has this identifier")
+            raise NotFound(f"No person found with this {identifier.kind}")
         return person
 
     async def people(self, workspace: WorkspaceId, identifiers: Sequence[Identifier]) -> list[Person]:
@@ -308,7 +308,7 @@ class People:
         """
         device = await devices.read(self._database, workspace, token, person)
         if device is None:
-            raise NotFound("token: no device has it")
+            raise NotFound("No device found with this token")
         return device
 
     async def search(
@@ -333,7 +333,7 @@ class People:
         """
         lines = await devices.history(self._database, workspace, token, person, limit=limit)
         if not lines:
-            raise NotFound("token: no device ever had it")
+            raise NotFound("No device found with this token, now or in the past")
         return lines
 
     async def receipt(self, workspace: WorkspaceId, erasure_id: int) -> Receipt:
@@ -344,7 +344,7 @@ class People:
         """
         found = await erasures.receipts(self._database, workspace, only=erasure_id)
         if not found:
-            raise NotFound("erasure: not found")
+            raise NotFound("Erasure not found")
         return found[0]
 
     async def receipts(self, workspace: WorkspaceId, identifier: Identifier | None = None) -> list[Receipt]:

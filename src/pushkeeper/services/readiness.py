@@ -36,7 +36,7 @@ class Readiness:
             async with asyncio.timeout(WITHIN_S):
                 if behind := await migrate.pending(self._database):
                     names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
-                    return f"migrations are behind: {names}; `pushkeeper migrate` applies them"
+                    return f"migrations not applied: {names}; run `pushkeeper migrate`"
                 await diagnostics.write(self._database)
         except TimeoutError:
             return f"the database did not write within {WITHIN_S:g} s"
@@ -44,5 +44,5 @@ class Readiness:
             return error.message
         except Exception:
             log.exception("readiness_not_known")
-            return "the database cannot be asked: the log says why"
+            return "the database is unavailable; see the log"
         return ""

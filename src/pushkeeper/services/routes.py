@@ -98,7 +98,7 @@ class Routes:
                 probe_after_s=None,
             )
             if not paused:
-                raise Conflict(f"route: {name!r} is paused already")
+                raise Conflict(f"Route {name!r} is already paused")
 
         await self._database.of(workspace).in_transaction(work)
 
@@ -136,7 +136,7 @@ class Routes:
 
         await self._database.of(workspace).in_transaction(believe)
         applied = await self._decide(route, held_refusals.apply)
-        entry.detail = f"{applied:,} refusals applied"
+        entry.detail = f"{applied:,} rejections applied"
         return applied
 
     @audited("route.discard", "name")
@@ -149,7 +149,7 @@ class Routes:
             NotFound: the workspace has no route of this name.
         """
         discarded = await self._decide(await self._named(workspace, name), held_refusals.discard)
-        entry.detail = f"{discarded:,} refusals discarded"
+        entry.detail = f"{discarded:,} rejections discarded"
         return discarded
 
     async def _decide(self, route: Route, decide: Callable[..., Awaitable[int]]) -> int:
@@ -174,7 +174,7 @@ class Routes:
         for route in await routes.of_workspaces(self._database, [workspace]):
             if route.name == name:
                 return route
-        raise NotFound(f"route: {name!r} not found")
+        raise NotFound(f"Route {name!r} not found")
 
 
 def _device_route(device: Device, ways: Sequence[Route]) -> DeviceRoute:

@@ -49,7 +49,7 @@ class StrikeSelector:
     Attributes:
         route: of this route alone.
         credential: of all routes of this credential (`apns:production:com.example.app`, `fcm:my-project`).
-        reason: a reason code (`apns_bad_device_token`), or the push service's own word (`BadDeviceToken`).
+        reason: a reason code (`apns_bad_device_token`), or a provider code (`BadDeviceToken`).
     """
 
     since: datetime
@@ -145,7 +145,7 @@ class Strikes:
         return CheckResult(devices=devices, untold=untold, wrong=wrong, examples=examples, share=seen / parts)
 
     async def all(self, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
-        """What was taken back, the newest first."""
+        """Past reverts, newest first."""
         return await strike_store.of_workspace(self._database, workspace, limit=limit)
 
     async def foresee(
@@ -210,9 +210,9 @@ class Strikes:
 
         number = await self._database.of(workspace).in_transaction(work)
         entry.target = f"undo {number}"
-        for name, value in meant.shown().items():
-            entry.changed(name, None, value)
-        entry.detail = f"{devices:,} devices meant; {why}"
+        times = {"since": f"{meant.since:%Y-%m-%d %H:%M} UTC", "until": f"{meant.until:%Y-%m-%d %H:%M} UTC"}
+        entry.changes += [f"{name}: {value}" for name, value in {**meant.shown(), **times}.items()]
+        entry.detail = f"{devices:,} devices; {why}"
         return number
 
     @audited("strikes.resume", "undo_id")
@@ -223,7 +223,7 @@ class Strikes:
             NotFound: there is no undo of this number.
         """
         if await strike_store.one(self._database, workspace, undo_id) is None:
-            raise NotFound("undo: not found")
+            raise NotFound("Undo not found")
         entry.target = f"undo {undo_id}"
 
     async def go_on(
@@ -239,7 +239,7 @@ class Strikes:
         """
         found = await strike_store.one(self._database, workspace, undo_id)
         if found is None:
-            raise NotFound("undo: not found")
+            raise NotFound("Undo not found")
         outcome = await self._go_through(workspace, StrikeSelector.kept(found.selection), undo_id, told)
         await self._database.of(workspace).in_transaction(
             lambda connection: strike_store.finish(connection, workspace, undo_id)
@@ -312,7 +312,7 @@ class Strikes:
             or (meant.credential is not None and one.of_credential == meant.credential)
         ]
         if not chosen:
-            raise NotFound(f"route: {meant.route or meant.credential!r} not found")
+            raise NotFound(f"Route {meant.route or meant.credential!r} not found")
         return tuple(chosen)
 
 
@@ -385,14 +385,14 @@ class _Page:
 
 def _check(meant: StrikeSelector) -> None:
     if meant.until <= meant.since:
-        raise BadRequest("until", "is not after since")
+        raise BadRequest("until", "must be after since")
     if meant.since < datetime.now(UTC) - MOST_BACK:
-        raise BadRequest("since", f"is more than {MOST_BACK.days} days ago")
+        raise BadRequest("since", f"must be at most {MOST_BACK.days} days ago")
     if meant.reason is not None and _NO_WORD.fullmatch(meant.reason) and meant.reason not in STRIKES:
         known = similar(meant.reason)
         advice = (
             f"did you mean {known!r}?"
             if known
-            else f"expected one of {', '.join(STRIKES)}, or the push service's own word"
+            else f"expected one of {', '.join(STRIKES)}, or a provider code"
         )
-        raise BadRequest("reason", f"no strikes have the reason {meant.reason[:40]!r}; {advice}")
+        raise BadRequest("reason", f"no bounces have the reason {meant.reason[:40]!r}; {advice}")

@@ -83,7 +83,7 @@ def _refusal(error: msgspec.ValidationError, value: object, kind: type[msgspec.S
     problem = found["problem"]
     path = _path(_STEP.finditer(found["place"] or ""), value, kind, str(error))
     if missing := _MISSING.fullmatch(problem):
-        return BadRequest((*path, missing[1]), "is needed", "missing")
+        return BadRequest((*path, missing[1]), "is required", "missing")
     if unknown := _UNKNOWN.fullmatch(problem):
         return _unknown(path, unknown[1], kind)
     return _of_value(path or ("body",), problem, kind)
@@ -93,7 +93,7 @@ def _of_value(path: Path, problem: str, kind: type[msgspec.Struct]) -> BadReques
     if wrong := _TYPE.fullmatch(problem):
         expected = [_WORDS.get(word, word) for word in wrong[1].split(" | ") if word != "null"]
         if wrong[2] == "null":
-            return BadRequest(path, "is needed", "missing")
+            return BadRequest(path, "is required", "missing")
         got = _WORDS.get(wrong[2], wrong[2])
         return BadRequest(path, f"expected {' or '.join(expected)}, not {got}", "wrong_type")
     if length := _LENGTH.fullmatch(problem):
@@ -111,12 +111,12 @@ def _of_value(path: Path, problem: str, kind: type[msgspec.Struct]) -> BadReques
 def _unknown(path: Path, name: str, kind: type[msgspec.Struct]) -> BadRequest:
     close = get_close_matches(name[:_MAX_SHOWN], _fields_at(kind, path), n=1)
     meant = f"; did you mean `{close[0]}`?" if close else ""
-    return BadRequest((*path, name[:_MAX_SHOWN]), f"there is no such field{meant}", "unknown_field")
+    return BadRequest((*path, name[:_MAX_SHOWN]), f"unknown field{meant}", "unknown_field")
 
 
 def _of_length(path: Path, kind: str, comparison: str, length: str) -> BadRequest:
     if kind == "str" and comparison == ">=":
-        return BadRequest(path, "is needed, and cannot be empty", "missing")
+        return BadRequest(path, "is required and cannot be empty", "missing")
     what = "characters" if kind == "str" else "items"
     problem = f"expected {'at least' if comparison == '>=' else 'at most'} {int(length):,} {what}"
     return BadRequest(path, problem, "too_large" if comparison == "<=" else "out_of_range")

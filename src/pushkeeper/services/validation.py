@@ -55,7 +55,7 @@ def text(value: object, field: str, *, max_bytes: int) -> str:
     """A string that is there and not empty."""
     found = optional_text(value, field, max_bytes=max_bytes)
     if found is None or not found.strip():
-        raise BadRequest(field, "is needed, and cannot be empty", "missing")
+        raise BadRequest(field, "is required and cannot be empty", "missing")
     return found
 
 
@@ -79,7 +79,7 @@ def optional_time(value: object, field: str) -> datetime | None:
     if (found := times.from_any(value)) is None:
         raise BadRequest(
             field,
-            "expected unix seconds, or a time with its zone (2026-12-24T18:00:00Z), "
+            "expected Unix seconds or an ISO 8601 time with a zone (2026-12-24T18:00:00Z), "
             f"from {times.EARLIEST.year} to {times.TOO_LATE.year - 1}",
         )
     return found
@@ -88,7 +88,7 @@ def optional_time(value: object, field: str) -> datetime | None:
 def time(value: object, field: str) -> datetime:
     """The same of a time that is needed."""
     if (found := optional_time(value, field)) is None:
-        raise BadRequest(field, "is needed", "missing")
+        raise BadRequest(field, "is required", "missing")
     return found
 
 
@@ -123,7 +123,7 @@ def number_of_path(text: str, what: str) -> int:
         NotFound: it is no number.
     """
     if not _DIGITS.fullmatch(text) or not text.isascii():
-        raise NotFound(f"{what}: not found")
+        raise NotFound(f"{what.capitalize()} not found")
     return int(text)
 
 
@@ -138,7 +138,7 @@ def page(limit: str | None, start: str | None, *, usual: int, most: int) -> tupl
         try:
             after = int(b64decode(start + "=" * (-len(start) % 4), altchars=b"-_", validate=True))
         except ValueError:
-            raise BadRequest("start", "expected the `next` of an answer") from None
+            raise BadRequest("start", "expected the `next` value of a previous response") from None
     return number(limit, "limit", most=most) if limit else usual, after
 
 
@@ -156,7 +156,7 @@ def key_of_page(start: str | None) -> bytes:
     try:
         return bytes.fromhex(start or "")
     except ValueError:
-        raise BadRequest("start", "expected the `next` of an answer") from None
+        raise BadRequest("start", "expected the `next` value of a previous response") from None
 
 
 def one_of(value: object, field: str, allowed: tuple[str, ...]) -> str:

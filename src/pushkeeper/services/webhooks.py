@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 MOST_WEBHOOKS = 50
-_NOT_FOUND = "webhook: not found"
+_NOT_FOUND = "Webhook not found"
 
 
 class Webhooks:
@@ -66,7 +66,7 @@ class Webhooks:
         sealed = Secret(self._vault.seal(Secret(key.encode()), seal_label(workspace)))
         made = await webhooks.insert(self._database, workspace, wanted, sealed, most=MOST_WEBHOOKS)
         if made is None:
-            raise Conflict(f"webhook: a workspace has at most {MOST_WEBHOOKS}; delete one first")
+            raise Conflict(f"A workspace can have at most {MOST_WEBHOOKS} webhooks; delete one first")
         found = await self.one(workspace, made)
         entry.target = f"{made} {found.name}"
         entry.changed("endpoint", None, _host(found.endpoint))

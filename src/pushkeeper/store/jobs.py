@@ -220,7 +220,7 @@ async def next_due_s(database: Database, kind: JobKind) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job that is not done.
+    """An unfinished job.
 
     Attributes:
         state: `waiting`, `running`, `put_off` after a failed attempt, or `failed` for good.

@@ -97,7 +97,7 @@ class StrikeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """What was taken back: which strikes were meant, and why.
+    """A revert: which bounces were selected, and why.
 
     Attributes:
         strikes: how many are taken back, of how many `devices`; more than `meant_devices` there were not when it began.
@@ -222,11 +222,11 @@ async def finish(connection: Connection, workspace: WorkspaceId, undo_id: int) -
 
 
 async def of_workspace(database: Database, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
-    """What was taken back, the newest first."""
+    """Past reverts, newest first."""
     return [Undo(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, None, limit)]
 
 
 async def one(database: Database, workspace: WorkspaceId, undo_id: int) -> Undo | None:
-    """What was taken back under this number, if anything was."""
+    """The revert with this number, if there is one."""
     row = await database.of(workspace).row(SQL["all"], workspace, undo_id, 1)
     return None if row is None else Undo(**row)

@@ -110,7 +110,7 @@ where workspace_id = $1 and undo_id = $2;
 update undos set finished_at = coalesce(finished_at, now()) where workspace_id = $1 and undo_id = $2;
 
 -- name: all
--- What was taken back, the newest first; one of them ($2), or all. Who takes strikes back says so with each page.
+-- Past reverts, newest first; one of them ($2), or all. A running revert updates its heartbeat with each page.
 select undo_id, selection, why, strikes, devices, meant_devices, created_at, finished_at,
     finished_at is null and advanced_at > now() - interval '15 seconds' is true as under_way
 from undos

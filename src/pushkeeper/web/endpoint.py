@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from pushkeeper.errors import PushkeeperError, TooManyRequests, Unreachable, http_status
+from pushkeeper.errors import MethodNotAllowed, PushkeeperError, TooManyRequests, Unreachable, http_status
 from pushkeeper.observability.logs import logger, write_request
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
@@ -26,7 +26,6 @@ HandlerT_contra = TypeVar("HandlerT_contra", contravariant=True)
 
 log = logger("api")
 
-_METHOD_NOT_ALLOWED = 405
 _CLIENT_LEFT = 499  # nginx's number for it; nobody is there to be sent it
 
 
@@ -111,8 +110,8 @@ class Endpoint(Generic[HandlerT]):
     async def _response(self, request: Request) -> Response:
         handler = self.handlers.get(request.method)
         if handler is None:
-            error = PushkeeperError(f"{request.method} is not allowed here")
-            refused = self.style.refusal(request, error, _METHOD_NOT_ALLOWED)
+            error = MethodNotAllowed(f"{request.method} is not supported for this path")
+            refused = self.style.refusal(request, error, http_status(error))
             return refused.with_headers((b"allow", ", ".join(self.handlers).encode()))
         try:
             return await self.style.respond(request, handler)

@@ -127,7 +127,9 @@ class Request:
         origin, site = said.get(b"origin"), said.get(b"sec-fetch-site", "same-origin")
         ours = {said.get(b"host", "").lower(), urlsplit(url).netloc.lower()} - {""}
         if site not in {"same-origin", "none"} or (origin is not None and _host_of(origin) not in ours):
-            raise Forbidden("this form was sent from another site: open the page here, and send it again")
+            raise Forbidden(
+                "The form was submitted from another site. Open the page here and submit it again"
+            )
 
     async def unless_gone(self, sending: Coroutine[None, None, None]) -> bool:
         """Send what takes long, as long as somebody is there to read it; whether that was to the end."""

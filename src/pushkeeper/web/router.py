@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from starlette.routing import Route, Router
 
 from pushkeeper.core.client_address import client_of, is_trusted
+from pushkeeper.errors import NotFound, docs_url
 from pushkeeper.store.db import patience
 from pushkeeper.web import paths, response
 from pushkeeper.web.endpoint import log, meters_of
@@ -110,7 +111,19 @@ class OpenPath:
 async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
     del receive
     request_id = request_id_of(scope)
-    said = response.of_json({"errors": [{"detail": "not found", "status": "404"}]}, 404)
+    if scope["path"].startswith("/api/v1/"):
+        error = NotFound("This path does not exist; see /api/docs for all paths")
+        body: dict[str, object] = {
+            "error": {
+                "code": error.code,
+                "message": error.sentence,
+                "docs_url": docs_url(error.code),
+                "request_id": request_id,
+            }
+        }
+    else:
+        body = {"errors": [{"detail": "not found", "status": "404"}]}
+    said = response.of_json(body, 404)
     await said.send(send, request_id)
     meters_of("none", "", "other", said.status)[0].value += 1
     # Not its path: that may hold a token as well as any other.

@@ -123,7 +123,7 @@ class _Doors:
         named = cell.of_delivery_id(delivery_id)
         if named not in {None, self._context.cell}:
             PROCESS.count(Metric.MISROUTED, "delivery_id").value += 1
-            raise not_here(f"the delivery is of cell {named}, and this is cell {self._context.cell}")
+            raise not_here(f"The delivery belongs to cell {named}, but this is cell {self._context.cell}")
 
     async def unsubscribe(self, call: Call) -> Response:
         """False subscribes the person again, as Customer.io's Node client documents it."""

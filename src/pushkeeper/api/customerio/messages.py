@@ -145,7 +145,7 @@ class _Messages:
         ids = self._context.services.listings.delivery_ids
         found = ids.read_of(call.workspace.workspace_id, call.segment("id"))
         if found is None:
-            raise NotFound("message: not found")
+            raise NotFound("Message not found")
         return found
 
     async def _list(

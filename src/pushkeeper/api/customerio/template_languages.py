@@ -54,7 +54,7 @@ async def change_variant(call: Call, templates: Templates, template: Template, l
         NotFound: the template is not in this language.
     """
     if language not in languages(template):
-        raise NotFound("language: translation not found")
+        raise NotFound("Translation not found")
     body = await call.json()
     try:
         return await templates.change(

@@ -63,7 +63,7 @@ class _Templates:
         template = await self._transactional(call)
         language = call.segment("language")
         if language not in languages(template):
-            raise NotFound("language: translation not found")
+            raise NotFound("Translation not found")
         return response.of_json({"content": variant_json(template, language)})
 
     async def change_content(self, call: Call) -> Response:
@@ -72,7 +72,7 @@ class _Templates:
         for language in languages(template):
             if str(content_id(template, language)) == wanted:
                 return await self._change(call, template, language)
-        raise NotFound("content: not found")
+        raise NotFound("Content not found")
 
     async def change_translation(self, call: Call) -> Response:
         return await self._change(call, await self._transactional(call), call.segment("language"))

@@ -226,7 +226,7 @@ async def _change_members(
     try:
         await change(call.workspace.workspace_id, segment_of(call), who)
     except NotFound:
-        raise BadRequest("segment", f"there is no segment {call.segment('segment')[:40]}") from None
+        raise BadRequest("segment", f"segment {call.segment('segment')[:40]} does not exist") from None
     return DONE
 
 

@@ -123,7 +123,7 @@ class _Broadcasts:
         if "action" in call.request.scope["path_params"] and call.segment("action") != str(
             template.template_id
         ):
-            raise NotFound("action: not found")
+            raise NotFound("Action not found")
         return template
 
 
@@ -176,5 +176,5 @@ def trigger_json(triggered: Broadcast) -> dict[str, Any]:
 def _language(call: Call, template: Template) -> str:
     language = call.segment("language")
     if language not in template.translations:
-        raise NotFound("language: translation not found")
+        raise NotFound("Translation not found")
     return language

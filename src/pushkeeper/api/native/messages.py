@@ -72,7 +72,7 @@ class _Messages:
     def _delivery(self, call: Call) -> DeliveryId:
         found = self._listings.delivery_ids.read_of(call.workspace.workspace_id, call.segment("id"))
         if found is None:
-            raise NotFound("message: not found")
+            raise NotFound("Message not found")
         return found
 
 

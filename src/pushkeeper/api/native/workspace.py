@@ -53,7 +53,7 @@ class _Workspace:
         self._webhooks = context.services.webhooks
 
     async def credentials(self, call: Call) -> Response:
-        """What may be shown of them; a secret never is."""
+        """Credentials without their secrets."""
         found = await self._credentials.of_workspace(call.workspace.workspace_id)
         return response.of_json(
             CredentialListView(credentials=[CredentialView.from_attributes(one) for one in found])

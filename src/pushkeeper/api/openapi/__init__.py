@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper import __version__
 from pushkeeper.api.openapi.operations import TAGS
-from pushkeeper.api.openapi.page import page
+from pushkeeper.api.openapi.page import errors_page, page
 from pushkeeper.api.openapi.schema import ref
 from pushkeeper.api.openapi.schemas import SCHEMAS
 from pushkeeper.api.openapi.structs import Structs
 from pushkeeper.api.style import MAX_KEYLESS_BYTES, ApiStyle, no_auth
+from pushkeeper.errors import DOCS_PATH
 from pushkeeper.web import response
 from pushkeeper.web.response import Response
 
@@ -36,12 +37,12 @@ _SAID = {
 }
 _ALWAYS = (400, 401, 429, 503)
 _SEGMENTS = {
-    "token": "A token or an installation id.",
-    "id": "Its number.",
+    "token": "A token or installation ID.",
+    "id": "The number of the resource.",
     "route": "The name of a route, such as `fcm:my-project`.",
     "kind": "The kind of job.",
     "job": "The number of the job's item.",
-    "identifier": "An id, an email, or `cio_` followed by a cio_id.",
+    "identifier": "An ID, an email, or `cio_` followed by a cio_id.",
     "message": "The UUID of a message.",
 }
 
@@ -65,11 +66,11 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Pushkeeper",
             "version": __version__,
-            "description": "The calls that Customer.io's APIs don't have. Customer.io's own are answered at the same address.",
+            "description": "The native API of Pushkeeper. The Customer.io-compatible APIs are served at the same address.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "The operator of this server"},
         },
-        "servers": [{"url": "/", "description": "The server that this description comes from."}],
+        "servers": [{"url": "/", "description": "This server."}],
         "tags": [{"name": tag.name, "description": tag.description} for tag in TAGS],
         "paths": paths,
         "components": {
@@ -138,18 +139,24 @@ def routes() -> Sequence[Route]:
     surface = ApiStyle(
         name="openapi",
         authenticate=no_auth,
-        render=lambda error, _: {"error": {"message": error.message}},
+        render=lambda error, _: {"error": {"message": error.sentence}},
         max_body_bytes=MAX_KEYLESS_BYTES,
     )
     return [
         surface.route("/api/openapi.json", GET=_described),
         surface.route("/api/docs", GET=_shown),
+        surface.route(DOCS_PATH, GET=_errors),
     ]
 
 
 async def _described(call: Call) -> Response:
     del call
     return response.of_json(document())
+
+
+async def _errors(call: Call) -> Response:
+    del call
+    return Response(errors_page().encode(), content_type=b"text/html; charset=utf-8")
 
 
 async def _shown(call: Call) -> Response:

@@ -58,7 +58,7 @@ BROADCASTS: Operations = {
     ("POST", "/api/v1/broadcasts/preview"): Operation(
         id="previewBroadcast",
         summary="Preview a broadcast",
-        description="What a broadcast would show on each platform to one member of its audience. Nothing is saved.",
+        description="The content of a broadcast on each platform for one member of its audience. Nothing is saved.",
         body=NewBroadcast,
         answer=BroadcastPreviewView,
         refused=(404,),
@@ -66,7 +66,7 @@ BROADCASTS: Operations = {
     ("GET", "/api/v1/broadcasts/{id}"): Operation(
         id="getBroadcast",
         summary="Get a broadcast",
-        description="One broadcast: its progress, when it is expected to end, and its results.",
+        description="A broadcast with its progress, estimated completion and results.",
         answer=OneBroadcastView,
         refused=(404,),
     ),
@@ -80,14 +80,14 @@ BROADCASTS: Operations = {
     ),
     ("GET", "/api/v1/broadcasts/{id}/minutes"): Operation(
         id="listBroadcastMinutes",
-        summary="List results by minute",
-        description="How many pushes of a broadcast ended in which way, minute by minute.",
+        summary="List per-minute outcomes",
+        description="Push outcomes of a broadcast, per minute.",
         answer=MinuteListView,
         refused=(404,),
     ),
     ("POST", "/api/v1/broadcasts/{id}/estimate"): Operation(
         id="estimateBroadcast",
-        summary="Estimate a broadcast again",
+        summary="Refresh the estimate",
         description="Requests another estimate of what to expect of a broadcast that has not begun. A worker makes it: poll "
         "the broadcast until its `estimate` is `done` or `failed`.",
         status=202,
@@ -96,15 +96,15 @@ BROADCASTS: Operations = {
     ),
     ("POST", "/api/v1/broadcasts/{id}/preflight"): Operation(
         id="preflightBroadcast",
-        summary="Estimate a broadcast again (former name)",
-        description="Does what `estimate` does, and answers with the figures of the estimate before.",
+        summary="Refresh the estimate (deprecated)",
+        description="Same as `estimate`, but responds with the figures of the previous estimate.",
         answer=PreflightEstimateView,
         refused=(404, 409),
     ),
     **_step(
         "start",
         "Start a broadcast",
-        "Starts a draft, at once or at its scheduled time. With `version`, it is refused if the draft has another by now.",
+        "Starts a draft, immediately or at its scheduled time. With `version`, the request fails if the draft has a different version.",
         body=StartRequest,
     ),
     **_step("pause", "Pause a broadcast", "Stops sending until the broadcast is resumed."),
@@ -112,12 +112,12 @@ BROADCASTS: Operations = {
     **_step(
         "cancel",
         "Cancel a broadcast",
-        "Ends a broadcast. Each device that it had not reached yet gets a record of that.",
+        "Cancels a broadcast. Devices that were not processed yet are recorded as skipped.",
     ),
     ("GET", "/api/v1/messages/{message}/pushes"): Operation(
         id="listMessagePushes",
         summary="List the pushes of a message",
-        description="The pushes of a message to many devices, one page at a time.",
+        description="The pushes of a broadcast message, one page at a time.",
         query=PushesQuery,
         answer=MessagePushPageView,
         refused=(404,),

@@ -35,8 +35,8 @@ DEVICES: Operations = {
     ),
     ("GET", "/api/v1/devices/{token}/history"): Operation(
         id="listDeviceHistory",
-        summary="List what happened to a device",
-        description="Registrations, moves and changes of status, newest first. They are kept after the device is deleted.",
+        summary="List the history of a device",
+        description="Registrations, moves and status changes, newest first. History is kept after the device is deleted.",
         query=DeviceLinesQuery,
         answer=DeviceHistoryView,
         refused=(404,),
@@ -44,7 +44,7 @@ DEVICES: Operations = {
     ("GET", "/api/v1/devices/{token}/pushes"): Operation(
         id="listDevicePushes",
         summary="List the pushes to a device",
-        description="The pushes to a device and how each ended, newest first.",
+        description="The pushes to a device with their outcomes, newest first.",
         query=DeviceLinesQuery,
         answer=PushListView,
         refused=(404,),
@@ -61,23 +61,23 @@ EXPLANATIONS: Operations = {
     ("GET", "/api/v1/explain"): Operation(
         id="explain",
         summary="Explain a delivery",
-        description="Why a person did or did not get a message, or whether a push would reach them now.",
+        description="Why a person did or didn't receive a message, or whether a push would reach them now.",
         query=ExplainQuery,
         answer=Explanation,
         refused=(404,),
     ),
     ("POST", "/api/v1/undo"): Operation(
         id="undoBounces",
-        summary="Undo bounces",
-        description="Undoes the bounces of a period, or shows what that would change: it is a dry run unless `dry_run` is false.",
+        summary="Revert bounces",
+        description="Reverts the bounces of a period. This is a dry run unless `dry_run` is false.",
         body=UndoRequest,
         answer=UndoOutcome,
         refused=(404, 504),
     ),
     ("GET", "/api/v1/undo"): Operation(
         id="listUndos",
-        summary="List undone bounces",
-        description="The bounces that were undone, newest first.",
+        summary="List reverts",
+        description="Past reverts of bounces, newest first.",
         answer=UndoListView,
     ),
 }

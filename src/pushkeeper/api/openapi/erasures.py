@@ -21,14 +21,14 @@ ERASURES: Operations = {
     ),
     ("GET", "/api/v1/erasures"): Operation(
         id="listErasures",
-        summary="List receipts of erasures",
+        summary="List erasure receipts",
         description="The last hundred receipts, or those of one identifier, newest first.",
         query=ErasuresQuery,
         answer=ErasureListView,
     ),
     ("GET", "/api/v1/erasures/{id}"): Operation(
         id="getErasure",
-        summary="Get the receipt of an erasure",
+        summary="Get an erasure receipt",
         description="Whether an erasure is complete, and how many rows of each kind were erased.",
         answer=OneErasureView,
         refused=(404,),

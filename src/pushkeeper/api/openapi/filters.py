@@ -30,7 +30,7 @@ def _nodes(own: str) -> dict[str, Schema]:
 _OF_DEVICE = {f"Device{name}": node for name, node in _nodes("DeviceNode").items()}
 _COMPARISON: Schema = {
     "type": "object",
-    "description": "A comparison; of a device where it is within `device`, else of a person.",
+    "description": "A comparison of a device attribute within `device`, otherwise of a person attribute.",
     "required": ["field", "operator"],
     "properties": {
         "field": {**_MOST_NAME, "description": "The name of an attribute or identifier."},

@@ -27,14 +27,14 @@ class Tag(NamedTuple):
 
 TAGS = (
     Tag("Devices", "Devices with their status and history.", DEVICES),
-    Tag("Explain", "Why a push was or was not delivered, and how to undo bounces.", EXPLANATIONS),
+    Tag("Explain", "Why a push was or wasn't delivered, and reverting bounces.", EXPLANATIONS),
     Tag("Audiences", "Filters over people and devices.", AUDIENCES),
-    Tag("Broadcasts", "Messages to many people, with preflight, progress and results.", BROADCASTS),
-    Tag("Templates", "The texts of messages.", TEMPLATES),
-    Tag("Routes", "Connections to the push services, and the refusals that are held.", ROUTES),
-    Tag("Jobs", "Work that is done in the background.", JOBS),
-    Tag("Reports", "Figures over time, as JSON or CSV.", REPORTS),
-    Tag("Erasures", "Deletion of people, with receipts.", ERASURES),
-    Tag("Workspace", "Options, keys, credentials, audit log and webhook calls.", WORKSPACE),
+    Tag("Broadcasts", "Broadcasts, with estimates, progress and results.", BROADCASTS),
+    Tag("Templates", "Reusable message content.", TEMPLATES),
+    Tag("Routes", "Routes (credential, app and environment) and rejections on hold.", ROUTES),
+    Tag("Jobs", "Background jobs.", JOBS),
+    Tag("Reports", "Reports as JSON or CSV.", REPORTS),
+    Tag("Erasures", "Erasure of people, with receipts.", ERASURES),
+    Tag("Workspace", "Options, API keys, credentials, audit log and webhook deliveries.", WORKSPACE),
 )
 OPERATIONS: Operations = {key: one for tag in TAGS for key, one in tag.operations.items()}

@@ -1,9 +1,11 @@
-"""The description of our own API as a page: no script, and nothing from elsewhere."""
+"""The API reference and the error codes as plain HTML pages, without scripts or external files."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import Any
+
+from pushkeeper import errors
 
 Schema = dict[str, Any]
 
@@ -24,9 +26,26 @@ def page(described: dict[str, Any]) -> str:
         f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>{escape(info['title'])} API</title><style>{_STYLE}</style>"
         f"<h1>{escape(info['title'])} API <small>{escape(info['version'])}</small></h1>"
-        f"<p>{escape(info['description'])} Every call carries <code>Authorization: Bearer &lt;App API key&gt;</code>; "
-        f"<a href='openapi.json'>openapi.json</a> says the same to machines.</p>"
-        f"{''.join(sections)}<h2>What is taken and answered</h2>{''.join(schemas)}</html>"
+        f"<p>{escape(info['description'])} Authenticate with <code>Authorization: Bearer &lt;App API key&gt;</code>; "
+        f"<a href='openapi.json'>openapi.json</a> is the machine-readable description. <a href='docs/errors'>Error codes</a></p>"
+        f"{''.join(sections)}<h2>Schemas</h2>{''.join(schemas)}</html>"
+    )
+
+
+def errors_page() -> str:
+    """The page of all error codes; each has its code as the anchor."""
+    sections = [
+        f"<section id='{one.code}'><h2><code>{one.code}</code></h2>"
+        f"<p>HTTP {one.status}. {escape(one.meaning)}</p><p>{escape(one.remedy)}</p></section>"
+        for codes in errors.reference()
+        for one in codes
+    ]
+    return (
+        "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        f"<title>Pushkeeper API errors</title><style>{_STYLE}</style><h1>API errors</h1>"
+        "<p>Errors of the native API have a <code>code</code>, a <code>message</code> and a <code>request_id</code>, which "
+        "is also in the server log. Errors about a field have its name (<code>field</code>) and <code>path</code>. "
+        f"<a href='../docs'>API reference</a></p>{''.join(sections)}</html>"
     )
 
 

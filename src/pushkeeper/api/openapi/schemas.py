@@ -21,7 +21,9 @@ SCHEMAS: dict[str, Schema] = {
     "ApiError": record(
         {
             "error": record(
-                {"code": TEXT, "message": TEXT}, field=TEXT, path=list_of({"type": ["string", "integer"]})
+                {"code": TEXT, "message": TEXT, "docs_url": TEXT, "request_id": TEXT},
+                field=TEXT,
+                path=list_of({"type": ["string", "integer"]}),
             )
         }
     ),

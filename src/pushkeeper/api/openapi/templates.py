@@ -21,7 +21,7 @@ TEMPLATES: Operations = {
     ("POST", "/api/v1/templates"): Operation(
         id="createTemplate",
         summary="Create a template",
-        description="Creates a template. Its texts are Liquid.",
+        description="Creates a template. Its content is Liquid.",
         body=NewTemplate,
         status=201,
         answer=OneTemplateView,
@@ -45,7 +45,7 @@ TEMPLATES: Operations = {
     ("DELETE", "/api/v1/templates/{id}"): Operation(
         id="deleteTemplate",
         summary="Delete a template",
-        description="Deletes a template. What was sent from it is not affected.",
+        description="Deletes a template. Sent messages are not affected.",
         status=204,
         answer=None,
         refused=(404,),

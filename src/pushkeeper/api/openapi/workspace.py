@@ -24,7 +24,7 @@ WORKSPACE: Operations = {
     ("PATCH", "/api/v1/options"): Operation(
         id="changeOptions",
         summary="Change options",
-        description="Changes the options that are given, and leaves the others.",
+        description="Changes the given options.",
         body=OptionsChange,
         body_is_optional=True,
         answer=ChosenOptionsView,
@@ -33,27 +33,27 @@ WORKSPACE: Operations = {
     ("GET", "/api/v1/credentials"): Operation(
         id="listCredentials",
         summary="List credentials",
-        description="The credentials of the push services, without their secrets.",
+        description="FCM and APNs credentials, without secrets.",
         answer=CredentialListView,
     ),
     ("GET", "/api/v1/keys"): Operation(
         id="listKeys",
         summary="List API keys",
-        description="The API keys of the workspace, without their secrets.",
+        description="The API keys of the workspace, redacted.",
         answer=KeyListView,
     ),
     ("GET", "/api/v1/audit"): Operation(
         id="listAuditLog",
         summary="List the audit log",
-        description="What users, keys, commands and jobs changed in this workspace, newest first, one page at a time. "
-        "Calls that send data, such as registrations and pushes, are not in the log.",
+        description="Changes by users, API keys, commands and jobs in this workspace, newest first, one page at a time. "
+        "Data calls, such as registrations and pushes, are not logged.",
         query=AuditQuery,
         answer=AuditPageView,
     ),
     ("GET", "/api/v1/webhooks/{id}/calls"): Operation(
         id="listWebhookCalls",
-        summary="List the calls of a webhook",
-        description="The last calls of a webhook's endpoint and its answers, newest first, one page at a time.",
+        summary="List webhook deliveries",
+        description="The last deliveries of a webhook with the endpoint's responses, newest first, one page at a time.",
         query=PageQuery,
         answer=WebhookCallPageView,
         refused=(404,),

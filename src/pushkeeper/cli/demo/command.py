@@ -29,15 +29,17 @@ WORKSPACE = "demo"
 END_WITHIN_S = 15.0
 
 
-@click.command(short_help="Show the main job, from start to end.")
+@click.command(short_help="Run an end-to-end demo.")
 @click.option("--devices", metavar="N", type=click.IntRange(10, 200_000), default=3_000, show_default=True)
-@click.option("--once", is_flag=True, help="End when the story is told, instead of staying to be looked at.")
+@click.option(
+    "--once", is_flag=True, help="Exit when the demo finishes instead of keeping the dashboard open."
+)
 @as_json
 def demo(*, devices: int, once: bool, json: bool) -> None:
-    """Show the main job: a fleet is registered, pushed to in rounds, and accounted for; then a broadcast goes out.
+    """Run an end-to-end demo: register simulated devices, send pushes in rounds, then send a broadcast.
 
-    The dashboard is open then, and shows all of it, until Ctrl-C ends it. Runs the service on an embedded PostgreSQL with the simulators as its push services, all in a folder of its own that
-    is removed at the end.
+    The dashboard stays open until you press Ctrl-C. Uses an embedded PostgreSQL and simulated push services in a
+    temporary folder, which is removed at the end.
     """
     console = Console(stderr=json)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -161,7 +163,9 @@ def _bar(console: Console) -> Any:
 
 
 def _show(console: Console, rounds: list[story.Round], fleet: story.DemoDevices) -> None:
-    told = Table(title="What happened", title_justify="left", box=None, header_style="bold")
+    told = Table(
+        title="Devices by status after each round", title_justify="left", box=None, header_style="bold"
+    )
     told.add_column("round")
     for status in story.STATUSES:
         told.add_column(status, justify="right")
@@ -189,17 +193,15 @@ def _by_platform(fleet: story.DemoDevices) -> Table:
 
 
 def _answers(fleet: story.DemoDevices) -> Table:
-    shown = Table(
-        title="What the push services answered", title_justify="left", box=None, header_style="bold"
-    )
+    shown = Table(title="Provider responses", title_justify="left", box=None, header_style="bold")
     shown.add_column("service")
-    shown.add_column("answer")
-    shown.add_column("so the push was")
+    shown.add_column("response")
+    shown.add_column("outcome")
     shown.add_column("pushes", justify="right")
     for count in fleet.answers():
         words = [str(count["provider_status"] or ""), count["provider_reason"] or ""]
-        answer = " ".join(word for word in words if word) or "not asked"
-        ending = count["ending"] if count["ending"] != "skipped" else f"left out ({count['reason']})"
+        answer = " ".join(word for word in words if word) or "not sent"
+        ending = count["ending"] if count["ending"] != "skipped" else f"skipped ({count['reason']})"
         shown.add_row(count["provider"] or "-", answer, ending, f"{count['pushes']:,}")
     return shown
 
@@ -208,13 +210,13 @@ def _stay(
     console: Console, service: dict[str, Any], simulator: dict[str, Any], keys: dict[str, Any], data: Path
 ) -> NoReturn:
     console.print(
-        f"\n[bold]Look at it in a browser: {service['setup_url']}[/bold]\n"
-        "You choose a name and a password, and see the phones, what became of each, and a broadcast under way. "
-        "Its panel of the simulator uninstalls apps, breaks keys and throttles.\n"
-        f"\nThe service is at [bold]{service['url']}[/bold], the simulators' control at {simulator['control_url']}.\n"
-        f"Look at a device: [bold]pushkeeper device history TOKEN --workspace {WORKSPACE} --data {data}[/bold]\n"
+        f"\n[bold]Open the dashboard: {service['setup_url']}[/bold]\n"
+        "Create an admin account to see the devices, their delivery status and a broadcast in progress. "
+        "On the simulator page you can uninstall apps, break keys and throttle providers.\n"
+        f"\nService: [bold]{service['url']}[/bold], simulator control: {simulator['control_url']}\n"
+        f"Show a device: [bold]pushkeeper device history TOKEN --workspace {WORKSPACE} --data {data}[/bold]\n"
         f"App API key of this demo: {keys['app_api_key']}\n"
-        "Ctrl-C ends it all.",
+        "Press Ctrl-C to stop.",
         highlight=False,
     )
     if console.is_terminal and _has_screen():

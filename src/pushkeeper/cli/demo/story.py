@@ -212,7 +212,7 @@ class DemoDevices:
             "name": "The summer sale",
             "content": {
                 "title": "The summer sale begins, {{ person.first_name | default: 'friend' }}",
-                "message": "Everything at half its price until Sunday{% if person.plan == 'pro' %}, and for pros today{% endif %}.",
+                "message": "Everything half price until Sunday{% if person.plan == 'pro' %}, and for pros today{% endif %}.",
                 "link": "shop://sale",
             },
             "audience": {"filter": "everybody"},
@@ -264,28 +264,32 @@ def tell(fleet: DemoDevices, devices: int, *, seed: int = 7) -> list[Round]:
     back = gone[: len(gone) // 2]
     play(
         "registered",
-        f"{devices:,} phones register",
-        lambda: fleet.introduce("telling of people", seed=seed),
-        lambda: fleet.register(fleet.phones, "registering phones"),
+        f"{devices:,} devices register",
+        lambda: fleet.introduce("Creating people", seed=seed),
+        lambda: fleet.register(fleet.phones, "Registering devices"),
     )
-    play("first push", "everybody is pushed to", lambda: fleet.push("Welcome", "first push"))
+    play("first push", "all devices get a push", lambda: fleet.push("Welcome", "First push"))
     play(
         "uninstalled",
-        f"{len(gone):,} apps are uninstalled, and everybody is pushed to",
+        f"{len(gone):,} apps are uninstalled, then all get a push",
         lambda: fleet.uninstall(gone),
-        lambda: fleet.push("News", "push after uninstalls"),
+        lambda: fleet.push("News", "Push after uninstalls"),
     )
-    play("still gone", "everybody is pushed to again", lambda: fleet.push("More news", "push once more"))
+    play(
+        "still gone",
+        "all devices get a push again",
+        lambda: fleet.push("More news", "Second push after uninstalls"),
+    )
     play(
         "left alone",
-        "a push now costs no attempt at who is suppressed",
-        lambda: fleet.push("Sale", "third push"),
+        "suppressed devices are skipped",
+        lambda: fleet.push("Sale", "Third push"),
     )
     play(
         "back again",
-        f"{len(back):,} people install the app again and log in, and everybody is pushed to",
+        f"{len(back):,} people reinstall and log in, then all get a push",
         lambda: fleet.install(back),
-        lambda: fleet.register(back, "logging in again"),
-        lambda: fleet.push("Welcome back", "last push"),
+        lambda: fleet.register(back, "Logging in again"),
+        lambda: fleet.push("Welcome back", "Last push"),
     )
     return rounds

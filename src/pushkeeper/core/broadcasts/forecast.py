@@ -1,4 +1,4 @@
-"""What is to be expected of a broadcast before it is sent: who will be reached, who will not and why, and how long it takes.
+"""The estimate of a broadcast: its reach, exclusions by reason, and duration.
 
 How many pushes will be accepted is foreseen from the workspace's own history, by platform and by how long ago a device
 was used. The range is meant to be kept 19 times in 20: it is as wide as one day differs from another.
@@ -110,7 +110,7 @@ class Zones(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preflight(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be expected of a broadcast.
+    """The estimate of a broadcast.
 
     Attributes:
         reachable: devices that it would be sent to.
@@ -164,7 +164,7 @@ class ForecastInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def foresee(content: Content, facts: ForecastInput) -> Preflight:
-    """What is to be expected."""
+    """Compute the estimate."""
     left_out, no_content, suppressed = Counter[str](), Counter[str](), Counter[str]()
     going: list[DeviceGroup] = []
     for kind in facts.kinds:

@@ -1,4 +1,4 @@
-"""How far a broadcast has come, and when it will be over: no better than is known. Pure."""
+"""The progress and estimated completion of a broadcast, as far as they are known. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _ALL_KEYS = 1 << 128
 
 
 class Unknown(StrEnum):
-    """Why it cannot be said when a broadcast will be over."""
+    """Why the completion of a broadcast cannot be estimated."""
 
-    NOT_STARTED = "not_started"  # it is a draft, or waits for its hour
-    PAUSED = "paused"  # it goes on when somebody says so
-    ROUTE_PAUSED = "route_paused"  # what is left waits for a route that is paused
-    NOTHING_YET = "nothing_yet"  # nothing of it has come to an end of late
-    OVER = "over"  # nothing is left of it
+    NOT_STARTED = "not_started"  # a draft, or scheduled
+    PAUSED = "paused"  # until it is resumed
+    ROUTE_PAUSED = "route_paused"  # the rest waits for a paused route
+    NOTHING_YET = "nothing_yet"  # no pushes processed recently
+    OVER = "over"  # nothing is left to send
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far it has come.
+    """The progress of a broadcast.
 
     Attributes:
         devices: for how many it is, or about how many while that is still being found out (`exact` is False).
@@ -74,7 +74,7 @@ class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tell(facts: ProgressInput) -> Progress:
-    """How far it has come, and when it will be over."""
+    """Compute the progress and the estimated completion."""
     devices, exact = _devices(facts)
     devices = max(devices, facts.settled)
     remaining = 0 if facts.over else devices - facts.settled

@@ -171,16 +171,16 @@ def read_time(text: object, field: str) -> time:
     try:
         found = time.fromisoformat(text if isinstance(text, str) else "")
     except ValueError:
-        raise BadSchedule(field, "expected a time of day, as 09:30") from None
+        raise BadSchedule(field, "expected a time of day, such as 09:30") from None
     if found.tzinfo is not None:
-        raise BadSchedule(field, "expected a time of day without a zone, as 09:30")
+        raise BadSchedule(field, "expected a time of day without a zone, such as 09:30")
     return found
 
 
 def read_local_time(text: object, field: str) -> datetime:
     """A day and a time of day without a zone, as `2026-12-24T18:00`; BadSchedule of what is none."""
     if (found := times.local(text)) is None:
-        raise BadSchedule(field, "expected a local time without a zone, as 2026-12-24T18:00")
+        raise BadSchedule(field, "expected a local time without a zone, such as 2026-12-24T18:00")
     return found
 
 
@@ -188,5 +188,5 @@ def read_zone(name: object, field: str) -> str:
     """The name of a time zone, as the database spells it; BadSchedule if it does not exist."""
     found = canonical_zone(name)
     if found is None:
-        raise BadSchedule(field, "expected the name of a time zone, as Europe/Berlin")
+        raise BadSchedule(field, "expected the name of a time zone, such as Europe/Berlin")
     return found

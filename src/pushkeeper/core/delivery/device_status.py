@@ -36,7 +36,7 @@ DOCUMENTED = Suppression()
 
 
 class LastStatus(StrEnum):
-    """What the push service said of the last push."""
+    """The result of the last push."""
 
     UNUSED = ""  # put there by a registration, or by one that revives a bounced or suppressed device
     SENT = "sent"  # put there by an accepted push; a strike takes it out

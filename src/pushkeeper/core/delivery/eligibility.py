@@ -29,7 +29,7 @@ class SkipReason(StrEnum):
     NO_PERMISSION = "no_permission"  # the app may show no pushes on the device, and the message respects it
     SAME_PHONE = "same_phone"  # the person has the same phone under a later token, and one push is enough
     OTHER_PLATFORM = "other_platform"  # the message is for devices of other platforms
-    NO_CONTENT = "no_content"  # the message says nothing to this platform
+    NO_CONTENT = "no_content"  # the message has no content for this platform
     NO_ROUTE = "no_route"  # the workspace has no credentials for this platform, app and environment
 
 

@@ -1,6 +1,6 @@
-"""Reason codes: why a push ended as it did. A code is stored, counted and shown beside its meaning, and never changes.
+"""Reason codes of push outcomes. A code is stored, counted and shown with its meaning, and never changes.
 
-Of a push service's answers they are those of the decision table; the others are ours.
+Those of provider responses come from the decision table; the others are Pushkeeper's own.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OWN: Mapping[str, str] = {
-    "cancelled": "the broadcast was cancelled before it came to this device",
-    "channel_off": "the person wants no pushes",
+    "cancelled": "the broadcast was cancelled before this device was processed",
+    "channel_off": "the person has disabled pushes",
     "deleted": "the device was deleted",
-    "dry_run": "it was only tried: nothing was shown",
-    "expired": "its time was over before it could be sent",
-    "malformed": "the push services called the message malformed at other devices",
-    "moved": "the device is another person's now",
-    "no_content": "the message says nothing to this platform",
+    "dry_run": "dry run, not displayed",
+    "expired": "expired before it could be sent",
+    "malformed": "the push service rejected the message as malformed for other devices",
+    "moved": "the device now belongs to another person",
+    "no_content": "no content for this platform",
     "no_device": "the person has no device",
-    "no_permission": "the app may show no push on the phone",
-    "no_route": "there are no credentials for this platform, app and environment",
-    "not_understood": "the push service's answer could not be read, by an error of ours",
-    "other_platform": "the message is for other platforms",
-    "same_phone": "the person has the same phone under a later token",
+    "no_permission": "notifications are disabled on the device",
+    "no_route": "no credentials for this platform, app and environment",
+    "not_understood": "internal error: the provider's response could not be read",
+    "other_platform": "the message is for other platforms only",
+    "same_phone": "the same physical device has a newer token",
     "suppressed": "the device is suppressed",
-    "template": "the template could not be filled in for this person",
-    "too_large": "the push is larger than the push services take",
-    "unreadable": "what is stored of the message or the device cannot be read",
-    "unrecordable": "it was sent, and the push service's answer could not be stored",
-    "unsendable": "the request could not be made, by an error of ours",
+    "template": "template error: a variable is missing or invalid for this person",
+    "too_large": "the payload exceeds the push service's size limit",
+    "unreadable": "the stored message or device cannot be read",
+    "unrecordable": "sent, but the provider's response could not be stored",
+    "unsendable": "internal error: the request could not be created",
     "unsubscribed": "the person is unsubscribed",
 }
 
 MEANINGS: Mapping[str, str] = {**{row.code: row.meaning for row in decision_table.TABLE}, **OWN}
-"""Every code, and what it means as part of a sentence."""
+"""Every code with its meaning, as a phrase."""
 
 OTHER = "other"  # what counts of reasons say of one that has no code
 

@@ -75,19 +75,17 @@ def choose_route(device: RoutedDevice, routes: Sequence[AnyWay]) -> AnyWay | Non
 def no_route_reason(device: RoutedDevice, routes: Sequence[AnyWay]) -> str:
     """Why `choose_route` finds no route for a device."""
     if device.platform is Platform.WEB:
-        return "pushes to web devices are not supported"
+        return "web push is not supported"
     if _fitting(device, routes):
-        return "several credentials match: the device must be registered with its app or environment"
+        return "several credentials match; register the device with its app and environment"
     if device.platform is Platform.ANDROID:
-        return "there are no FCM credentials for its app"
+        return "no FCM credentials for the device's app"
     match device.shape:
         case TokenShape.APNS:
-            return (
-                "its token was issued by APNs, and there are no APNs credentials for its app and environment"
-            )
+            return "no APNs credentials for the device's app and environment (the token was issued by APNs)"
         case TokenShape.FCM:
-            return "its token was issued by FCM, and there are no FCM credentials"
-    return "there are no credentials for its app and environment"
+            return "no FCM credentials (the token was issued by FCM)"
+    return "no credentials for the device's app and environment"
 
 
 def _fitting(device: RoutedDevice, routes: Sequence[AnyWay]) -> list[AnyWay]:

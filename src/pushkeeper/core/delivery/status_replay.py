@@ -52,7 +52,7 @@ class ReplayedStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrikeFilter(StrEnum):
-    """Which strikes are meant."""
+    """Which bounces to revert."""
 
     ALL = "all"  # whatever the device became by them
     SUPPRESSED = "suppressed"  # those by which it was suppressed

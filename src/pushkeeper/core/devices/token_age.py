@@ -42,7 +42,7 @@ class AgeBand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExpiryWeek(msgspec.Struct, frozen=True, kw_only=True):
-    """Devices that FCM expires in the week from this day on, unless their app is opened before."""
+    """Devices whose FCM token expires in the week from this day, unless the app is opened before."""
 
     begins: date
     devices: int

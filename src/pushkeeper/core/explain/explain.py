@@ -67,11 +67,11 @@ def explain(facts: Evidence) -> Explanation:
 def _sum(facts: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
     """Whether it came to any device, in a sentence, and the smallest change that would have helped."""
     if facts.person is None and not traces:
-        return False, "nobody here has this name", "identify the person"
+        return False, "no person with this identifier", "identify the person first"
     if not traces:
-        return False, "the person has no device", "log in on a phone, so that its device is registered"
+        return False, "the person has no device", "log in on a device so that it is registered"
     best = _best(traces)
-    needed = " and ".join(best.changes) if best.got is False else None
+    needed = "; ".join(best.changes) if best.got is False else None
     return best.got, _sentence(traces, best), needed
 
 
@@ -105,4 +105,4 @@ def _sentence(traces: Sequence[Trace], best: Trace) -> str:
     got = sum(trace.got is True for trace in traces)
     if got:
         return f"{got} of {len(traces)} devices: {best.said}"
-    return f"none of {len(traces)} devices; nearest: {best.said}"
+    return f"not delivered to any of {len(traces)} devices. Closest: {best.said}"

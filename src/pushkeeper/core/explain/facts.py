@@ -14,7 +14,7 @@ from pushkeeper.core.model import Content, PersonId, Platform, Token, TokenShape
 
 
 class StepName(StrEnum):
-    """What a step of a trace is about, in the order in which it matters."""
+    """The subject of a step, in the order of the checks."""
 
     KNOWN = "known"  # whether the person and the device are there
     AUDIENCE = "audience"  # whether the message was for them

@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 
 
 class Obstacle(NamedTuple):
-    """What stands in the way, and what would take it away."""
+    """A reason why a push is not delivered, and how to remove it."""
 
     said: str
     change: str
 
 
 REMEDIES: dict[SkipReason, str] = {
-    SkipReason.CANCELLED: "send it again",
-    SkipReason.DELETED: "log in on the phone, so that it is registered again",
-    SkipReason.MOVED: "log in as this person on the phone, which is somebody else's now",
-    SkipReason.SUPPRESSED: "log in on the phone again with the same token, or undo the strikes if they were not its fault",
+    SkipReason.CANCELLED: "send the message again",
+    SkipReason.DELETED: "log in on the device so that it is registered again",
+    SkipReason.MOVED: "log in as this person on the device, which now belongs to another person",
+    SkipReason.SUPPRESSED: "log in on the device again with the same token, or revert the bounces if they were caused by a configuration error",
     SkipReason.UNSUBSCRIBED: "subscribe the person, or send with send_to_unsubscribed",
-    SkipReason.CHANNEL_OFF: "let the person turn pushes on (channels.push), or send with send_to_unsubscribed",
-    SkipReason.NO_PERMISSION: "allow notifications for the app on the phone, or send without skip_without_permission",
-    SkipReason.SAME_PHONE: "nothing is missing: the same phone has a later token, which is sent to",
-    SkipReason.OTHER_PLATFORM: "send it to this platform too",
-    SkipReason.NO_CONTENT: "say something to this platform: a title, a message or a custom_payload",
+    SkipReason.CHANNEL_OFF: "ask the person to enable pushes (channels.push), or send with send_to_unsubscribed",
+    SkipReason.NO_PERMISSION: "enable notifications for the app on the device, or send without skip_without_permission",
+    SkipReason.SAME_PHONE: "nothing to fix: the same physical device has a newer token, which receives the push",
+    SkipReason.OTHER_PLATFORM: "include this platform in the message",
+    SkipReason.NO_CONTENT: "add content for this platform: a title, a message or a custom_payload",
     SkipReason.NO_ROUTE: "add credentials for this platform, app and environment",
 }
 
 
 def verdict(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
-    """Whether the device got it (None: that is open), in a sentence, and all that stood, or stands, in the way."""
+    """Whether the push was delivered (None: undecided), a sentence, and all obstacles."""
     push = one.push
     if push is not None and push.ending == "accepted":
-        return True, f"the push service accepted it: {push.provider} {push.provider_status}", []
+        return True, f"accepted by the push service: {push.provider} {push.provider_status}", []
     if one.held is not None:
-        return None, "its refusal is held: an operator applies or discards it", []
+        return None, "the rejection is on hold until an operator applies or discards it", []
     if one.waiting is not None:
         return _of_waiting(facts, one)
     if push is not None:
@@ -53,7 +53,7 @@ def verdict(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, lis
         obstacles = [_not_planned(facts.message)]
     if obstacles:
         return False, obstacles[0].said, obstacles
-    return True, "a push would reach it", []
+    return True, "a push would be delivered", []
 
 
 def _of_waiting(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
@@ -62,23 +62,23 @@ def _of_waiting(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str,
     if waiting is not None and waiting.parked:
         return (
             False,
-            "its broadcast waits",
-            [Obstacle("its broadcast waits", "let it go on: start or resume it"), *obstacles],
+            "the broadcast is on hold",
+            [Obstacle("the broadcast is on hold", "start or resume the broadcast"), *obstacles],
         )
     if obstacles:
         return False, obstacles[0].said, obstacles
-    return None, "it is in the queue", []
+    return None, "queued", []
 
 
 _OF_ENDINGS = {
-    "bounced": "install the app and log in again on the phone, so that it has a token that is good",
-    "expired": "send it again, or let it live longer",
-    "unknown": "send it again",
+    "bounced": "reinstall the app and log in, so that it registers a valid token",
+    "expired": "resend, or increase the TTL",
+    "unknown": "resend",
 }
 _OF_SKIPS = {
     **{reason.value: change for reason, change in REMEDIES.items()},
-    "dry_run": "send it without dry_run",
-    "no_device": "log in on a phone, so that its device is registered",
+    "dry_run": "send without dry_run",
+    "no_device": "log in on a device so that it is registered",
 }
 
 
@@ -91,14 +91,14 @@ def _of_push(push: Push) -> Obstacle:
 def _mended(push: Push) -> str:
     match push.reason:
         case "template":
-            return f"give the person what the template asks for: {push.detail}"
+            return f"set the missing value: {push.detail}"
         case "too_large":
-            return "say less: the push is larger than the push services take"
-    return f"mend what the push service says of the message: {push.provider_reason or push.detail or push.reason}"
+            return "shorten the message: the payload exceeds the 4 KB limit"
+    return f"fix the message, which the push service rejected: {push.provider_reason or push.detail or push.reason}"
 
 
 def _others(facts: Evidence, one: DeviceEvidence, push: Push) -> list[Obstacle]:
-    """What else stands in the way now, besides what did then, and what it has led to."""
+    """Obstacles that exist now, besides the one that stopped the push."""
     known = {_OF_SKIPS.get(push.reason)}
     if push.ending == "bounced":
         known.add(REMEDIES[SkipReason.SUPPRESSED])
@@ -106,15 +106,15 @@ def _others(facts: Evidence, one: DeviceEvidence, push: Push) -> list[Obstacle]:
 
 
 def _obstacles(facts: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
-    """Everything that stands in the way as things are now, the first first."""
+    """All obstacles that exist now, in order."""
     device, message = one.device, facts.message
     if device is None:
-        yield _skip(SkipReason.DELETED, "the device is gone")
+        yield _skip(SkipReason.DELETED, "the device was deleted")
         return
     if one.clause is not None and one.push is None and one.waiting is None:
         yield Obstacle(
-            f"it is not in the audience: {one.clause}",
-            f"make it so that {one.clause}, or change the audience",
+            f"not in the audience: {one.clause}",
+            f"make the device match {one.clause}, or change the audience",
         )
     for reason in skip_reasons(device_for(facts.person, device), message):
         yield _skip(reason, _said(reason, device))
@@ -123,18 +123,16 @@ def _obstacles(facts: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
         yield _skip(SkipReason.NO_ROUTE, one.route.reason)
     elif one.route.pause_reason is not None:
         said = f"{one.route.name} is paused: {one.route.pause_reason}"
-        yield Obstacle(said, f"mend what paused {one.route.name}, and resume it")
+        yield Obstacle(said, f"fix the cause, then resume {one.route.name}")
 
 
 def _said(reason: SkipReason, device: Device) -> str:
     match reason:
         case SkipReason.MOVED:
-            return "the device is somebody else's"
+            return "now registered to another person"
         case SkipReason.SUPPRESSED:
-            return (
-                f"the device is suppressed{f', for {device.failure_reason}' if device.failure_reason else ''}"
-            )
-    return PREFERENCES.get(reason, "the message says nothing to this platform")
+            return f"suppressed{f' ({device.failure_reason})' if device.failure_reason else ''}"
+    return PREFERENCES.get(reason, "the message has no content for this platform")
 
 
 def _in_the_message(message: Message | None) -> Iterator[Obstacle]:
@@ -144,25 +142,25 @@ def _in_the_message(message: Message | None) -> Iterator[Obstacle]:
     if broadcast is not None and broadcast.cancelled_at is not None:
         yield _skip(SkipReason.CANCELLED, "the broadcast was cancelled")
     elif message.stop_reason is not None:
-        yield Obstacle(
-            f"the message was stopped: {message.stop_reason}", "mend the message, and send it again"
-        )
+        yield Obstacle(f"the message was stopped: {message.stop_reason}", "fix the message and resend")
 
 
 def _not_planned(message: Message) -> Obstacle:
     broadcast = message.broadcast
     if broadcast is None:
-        return Obstacle("the message was not for it", "send it to all devices of the person")
+        return Obstacle("the message was not sent to this device", "send to all devices of the person")
     if broadcast.paused_at is not None:
-        return Obstacle("the broadcast is paused", "resume it")
+        return Obstacle("the broadcast is paused", "resume the broadcast")
     if broadcast.started_at is None:
-        return Obstacle(f"the broadcast is {broadcast.state}", "start it, or wait for its hour")
+        return Obstacle(
+            f"the broadcast is {broadcast.state}", "start the broadcast, or wait for its scheduled time"
+        )
     if broadcast.planned_at is None and broadcast.state != "failed":
-        return Obstacle("the broadcast has not come to it yet", "wait until it is planned")
+        return Obstacle("the broadcast has not processed this device yet", "wait until it does")
     if broadcast.named:
-        return Obstacle("the broadcast does not name it", "name it")
+        return Obstacle("the broadcast's list does not include this device", "add it to the list")
     return Obstacle(
-        "it was not in the audience when the broadcast was planned, as it is now", "send the broadcast again"
+        "not in the audience when the broadcast was planned (it is now)", "send the broadcast again"
     )
 
 

@@ -39,21 +39,19 @@ _SHOWN_LINES = 10
 _FOR_PLATFORM = frozenset({SkipReason.OTHER_PLATFORM, SkipReason.NO_CONTENT})
 PREFERENCES = {
     SkipReason.UNSUBSCRIBED: "the person is unsubscribed",
-    SkipReason.CHANNEL_OFF: "the person wants no pushes",
-    SkipReason.NO_PERMISSION: "the app may show no pushes on the phone",
-    SkipReason.SAME_PHONE: "the same phone is registered with a later token",
+    SkipReason.CHANNEL_OFF: "the person has disabled pushes",
+    SkipReason.NO_PERMISSION: "notifications are disabled on the device",
+    SkipReason.SAME_PHONE: "the same physical device has a newer token",
 }
 
 
 def of_person(facts: Evidence) -> tuple[TraceStep, ...]:
-    """What is so for all of the person's devices."""
+    """The checks that apply to all of the person's devices."""
     person = facts.person
     if person is None:
-        return (TraceStep(step=StepName.KNOWN, so=False, said="nobody here has this name"),)
+        return (TraceStep(step=StepName.KNOWN, so=False, said="no person with this identifier"),)
     known_by = ", ".join(f"{kind} {value}" for kind, value in person.known_by.items())
-    known = TraceStep(
-        step=StepName.KNOWN, so=True, said=f"the person is known by {known_by}", at=person.created_at
-    )
+    known = TraceStep(step=StepName.KNOWN, so=True, said=f"Person found: {known_by}", at=person.created_at)
     return (known, *_of_broadcast(facts))
 
 
@@ -72,11 +70,11 @@ def _of_broadcast(facts: Evidence) -> Iterator[TraceStep]:
             step=StepName.PLAN, so=False, said=f"{about} is {broadcast.state}", at=broadcast.due_at
         )
     else:
-        yield TraceStep(step=StepName.PLAN, so=True, said=f"{about} began", at=broadcast.started_at)
+        yield TraceStep(step=StepName.PLAN, so=True, said=f"{about} started", at=broadcast.started_at)
 
 
 def of_device(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
-    """What is so for one device, in the order in which it matters."""
+    """The checks of one device, in order."""
     yield _known(one)
     if facts.message is not None and facts.message.broadcast is not None:
         yield _audience(facts.message.broadcast, one)
@@ -102,24 +100,26 @@ def _known(one: DeviceEvidence) -> TraceStep:
         return TraceStep(
             step=StepName.KNOWN,
             so=False,
-            said="the device is gone" if gone else "no device is known by this token",
+            said="the device was deleted" if gone else "no device with this token",
             at=gone.at if gone else None,
         )
     at = device.registered_at
-    said = f"the device is known: {device.platform.value}, last used {device.last_used:%Y-%m-%d}"
+    said = f"Device found: {device.platform.value}, last used {device.last_used:%Y-%m-%d}"
     return TraceStep(step=StepName.KNOWN, so=True, said=said, at=at)
 
 
 def _audience(broadcast: Broadcast, one: DeviceEvidence) -> TraceStep:
     planned = one.push is not None or one.waiting is not None or one.held is not None
     if planned:
-        return TraceStep(step=StepName.AUDIENCE, so=True, said="the broadcast was planned for this device")
+        return TraceStep(step=StepName.AUDIENCE, so=True, said="the broadcast includes this device")
     if broadcast.named:
-        return TraceStep(step=StepName.AUDIENCE, so=False, said="the broadcast does not name it")
+        return TraceStep(
+            step=StepName.AUDIENCE, so=False, said="the broadcast's list does not include this device"
+        )
     if one.clause is not None:
-        said = f"the audience's filter is not true of it now: {one.clause}"
+        said = f"does not match the audience now: {one.clause}"
         return TraceStep(step=StepName.AUDIENCE, so=False, said=said, facts={"clause": one.clause})
-    return TraceStep(step=StepName.AUDIENCE, so=True, said="the audience's filter is true of it now")
+    return TraceStep(step=StepName.AUDIENCE, so=True, said="matches the audience now")
 
 
 def _owners(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
@@ -137,7 +137,9 @@ def _owners(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
         return
     theirs = device.person_id == person.person_id
     yield TraceStep(
-        step=StepName.OWNER, so=theirs, said="it is theirs" if theirs else "it is somebody else's now"
+        step=StepName.OWNER,
+        so=theirs,
+        said="Registered to this person" if theirs else "Now registered to another person",
     )
 
 
@@ -155,9 +157,9 @@ def _shown(person: PersonId | None) -> str | None:
 def _status(one: DeviceEvidence, device: Device) -> TraceStep:
     made = [line for line in one.history if line.event in _MADE_IT][:_SHOWN_LINES]
     since = next((line.at for line in made if line.to_status == device.status.value), None)
-    said = f"its last status is {device.status.value or 'unused'}"
+    said = f"Last status: {device.status.value or 'unused'}"
     if device.status in {LastStatus.BOUNCED, LastStatus.SUPPRESSED} and device.failure_reason:
-        said += f", for {device.failure_reason}"
+        said += f" ({device.failure_reason})"
     return TraceStep(
         step=StepName.STATUS,
         so=device.status is not LastStatus.SUPPRESSED,
@@ -189,12 +191,12 @@ def _preferences(facts: Evidence, device: Device) -> Iterator[TraceStep]:
         yield TraceStep(
             step=StepName.PREFERENCE,
             so=not respected,
-            said=said if respected else f"{said}; it is sent all the same",
+            said=said if respected else f"{said}; ignored for this message",
         )
 
 
 def device_for(person: Person | None, device: Device) -> EligibilityDevice:
-    """The device with what its person says; of nobody in particular it is whose it is."""
+    """The device with the preferences of its person."""
     return EligibilityDevice(
         is_theirs=person is None or device.person_id == person.person_id,
         status=device.status,
@@ -208,11 +210,7 @@ def device_for(person: Person | None, device: Device) -> EligibilityDevice:
 
 def _content(facts: Evidence, device: Device) -> TraceStep:
     against = _FOR_PLATFORM.intersection(skip_reasons(device_for(facts.person, device), facts.message))
-    said = (
-        "the message says nothing to this platform"
-        if against
-        else "the message says something to this platform"
-    )
+    said = "no content for this platform" if against else "Message has content for this platform"
     return TraceStep(step=StepName.CONTENT, so=not against, said=said)
 
 
@@ -223,8 +221,8 @@ def _route(one: DeviceEvidence) -> TraceStep:
     if route.pause_reason is not None:
         said = f"{route.name} is paused: {route.pause_reason}"
         return TraceStep(step=StepName.ROUTE, so=False, said=said, at=route.paused_at)
-    proved = "is well" if route.accepted_at is not None else "has accepted nothing yet"
-    return TraceStep(step=StepName.ROUTE, so=True, said=f"{route.name} {proved}", at=route.accepted_at)
+    proved = "is healthy" if route.accepted_at is not None else "is not verified yet"
+    return TraceStep(step=StepName.ROUTE, so=True, said=f"Route {route.name} {proved}", at=route.accepted_at)
 
 
 def _zone(broadcast: Broadcast, one: DeviceEvidence) -> Iterator[TraceStep]:
@@ -232,11 +230,11 @@ def _zone(broadcast: Broadcast, one: DeviceEvidence) -> Iterator[TraceStep]:
         return
     known = canonical_zone(one.zone)
     if known is not None:
-        said = f"its time zone is {known}"
+        said = f"Time zone: {known}"
     elif one.zone is None:
-        said = f"it has no time zone: treated as {broadcast.zone}"
+        said = f"No time zone; using {broadcast.zone}"
     else:
-        said = f"its time zone {one.zone!r} is unknown: treated as {broadcast.zone}"
+        said = f"Unknown time zone {one.zone!r}; using {broadcast.zone}"
     facts = {"zone": known or broadcast.zone, "said": one.zone}
     yield TraceStep(step=StepName.PLAN, so=None, said=said, facts=facts)
 
@@ -245,26 +243,22 @@ def _plan(facts: Evidence, one: DeviceEvidence) -> TraceStep:
     if one.waiting is not None:
         return _in_queue(facts, one.waiting)
     if one.push is not None:
-        said = "it came to its end at this device"
+        said = "Processed for this device"
         return TraceStep(step=StepName.PLAN, so=None, said=said, at=one.push.settled_at)
     if one.held is not None:
-        return TraceStep(
-            step=StepName.PLAN, so=None, said=f"a refusal is held, and not believed yet: {one.held}"
-        )
-    return TraceStep(step=StepName.PLAN, so=False, said="it was not planned for this device")
+        return TraceStep(step=StepName.PLAN, so=None, said=f"Rejection on hold: {one.held}")
+    return TraceStep(step=StepName.PLAN, so=False, said="not planned for this device")
 
 
 def _in_queue(facts: Evidence, waiting: QueuedPush) -> TraceStep:
     if waiting.parked:
         return TraceStep(
-            step=StepName.PLAN, so=False, said="it waits until somebody lets it go on", at=waiting.due_at
+            step=StepName.PLAN, so=False, said="on hold until it is started or resumed", at=waiting.due_at
         )
     if waiting.claimed:
-        return TraceStep(step=StepName.PLAN, so=None, said="a worker has it in hand", at=waiting.due_at)
-    when = "since" if waiting.due_at <= facts.now else "from"
-    return TraceStep(
-        step=StepName.PLAN, so=None, said=f"it is in the queue, due {when} then", at=waiting.due_at
-    )
+        return TraceStep(step=StepName.PLAN, so=None, said="Being sent", at=waiting.due_at)
+    when = "due since" if waiting.due_at <= facts.now else "due at"
+    return TraceStep(step=StepName.PLAN, so=None, said=f"Queued, {when} this time", at=waiting.due_at)
 
 
 def _attempts(one: DeviceEvidence) -> Iterator[TraceStep]:
@@ -291,7 +285,7 @@ def _attempts(one: DeviceEvidence) -> Iterator[TraceStep]:
 
 
 def ended(push: Push) -> str:
-    """What came of a push, in a sentence."""
+    """The outcome of a push as a phrase."""
     answer = " ".join(
         str(part) for part in (push.provider, push.provider_status, push.provider_reason) if part
     )
@@ -299,13 +293,17 @@ def ended(push: Push) -> str:
         case "accepted":
             return f"accepted: {answer}"
         case "skipped":
-            return f"not sent: {push.reason}"
+            return f"skipped: {push.reason}"
         case "bounced":
-            return f"refused because of the device: {answer}"
+            return f"bounced: {answer}"
         case "expired":
-            return "not sent in time" if push.provider is None else f"given up in time: {answer}"
+            return (
+                "expired before it could be sent"
+                if push.provider is None
+                else f"expired while retrying: {answer}"
+            )
         case "unknown":
-            return "sent, and the answer was lost"
+            return "sent, but the provider's response was lost"
     return " ".join(filter(None, [f"failed: {push.reason}", answer, push.detail]))
 
 
@@ -313,6 +311,6 @@ def _reports(one: DeviceEvidence) -> Iterator[TraceStep]:
     if one.push is None or one.push.ending != "accepted":
         return
     for metric, at in sorted(one.reports.items(), key=lambda report: report[1]):
-        yield TraceStep(step=StepName.REPORTS, so=True, said=f"the app told: {metric}", at=at)
+        yield TraceStep(step=StepName.REPORTS, so=True, said=f"App reported: {metric}", at=at)
     if not one.reports:
-        yield TraceStep(step=StepName.REPORTS, so=None, said="the app has told nothing of it")
+        yield TraceStep(step=StepName.REPORTS, so=None, said="No app events received")

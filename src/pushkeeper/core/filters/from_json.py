@@ -120,7 +120,7 @@ class _Reader:
             case "attribute":
                 return _attribute(inner, within, of_device=self._of_device)
         if self._of_device:
-            raise BadFilter(place, "within device, only and, or, not and attribute can be")
+            raise BadFilter(place, "within device, only and, or, not and attribute are allowed")
         return self._of_person(kind, inner, place, depth)
 
     def _of_person(self, kind: object, inner: object, place: str, depth: int) -> Node:
@@ -131,11 +131,13 @@ class _Reader:
                 return self._device(inner, f"{place}.device", depth)
             case "event":
                 return _event(inner, f"{place}.event")
-        raise BadFilter(place, f"{str(kind)[:40]!r} is none of {_KINDS}")
+        raise BadFilter(place, f"{str(kind)[:40]!r} is not one of {_KINDS}")
 
     def _device(self, given: object, place: str, depth: int) -> Node:
         if not isinstance(given, dict):
-            raise BadFilter(place, "expected an object with one of and, or, not, attribute, and maybe match")
+            raise BadFilter(
+                place, "expected an object with one of and, or, not, attribute, and optionally match"
+            )
         match = given.get("match", Match.ANY.value)
         if match not in list(Match):
             raise BadFilter(f"{place}.match", "expected any, all or none")
@@ -167,7 +169,7 @@ def _attribute(given: object, place: str, *, of_device: bool) -> Node:
         or "\0" in field
         or len(field.encode()) > MAX_VALUE_BYTES
     ):
-        raise BadFilter(f"{place}.field", "expected an attribute's name")
+        raise BadFilter(f"{place}.field", "expected an attribute name")
     if not isinstance(operator, str):
         raise BadFilter(f"{place}.operator", f"expected {_OPERATORS}")
     return condition(field, operator, given.get("value", MISSING), place, of_device=of_device)
@@ -181,9 +183,9 @@ def _event(given: object, place: str) -> Performed:
         "since",
         "within_last_s",
     }:
-        raise BadFilter(place, "expected name, and maybe operator, count, since and within_last_s")
+        raise BadFilter(place, "expected name, and optionally operator, count, since and within_last_s")
     if not isinstance(given.get("name"), str) or not given["name"]:
-        raise BadFilter(f"{place}.name", "expected an event's name")
+        raise BadFilter(f"{place}.name", "expected an event name")
     name = _text(given["name"], f"{place}.name")
     operator = given.get("operator", Order.GTE.value)
     if operator not in list(Order):
@@ -208,7 +210,7 @@ def _test(field: str, operator: str, value: Any, place: str) -> Test:  # noqa: A
         raise BadFilter(f"{place}.operator", f"expected {_OPERATORS}")
     at = f"{place}.value"
     if value is MISSING:
-        raise BadFilter(at, f"is needed for {operator}")
+        raise BadFilter(at, f"is required for {operator}")
     if operator in _OF_ORDER:
         return _order(field, Order(operator), value, at)
     return _READERS[operator](value, at)
@@ -221,10 +223,10 @@ def _order(field: str, order: Order, value: Any, place: str) -> Number | Version
     number, version = filter_values.number(value), filter_values.version(value)
     if version is not None and (number is None or field.endswith("version") or field == "device_os"):
         if isinstance(value, str) and filter_values.seconds(value) is not None and number is None:
-            raise BadFilter(place, "of times, before or after is asked")
+            raise BadFilter(place, "use before or after for times")
         return Version(order, version)
     if number is None:
-        raise BadFilter(place, "expected a number or a version; of times, before or after is asked")
+        raise BadFilter(place, "expected a number or a version; use before or after for times")
     return Number(order, number)
 
 
@@ -243,10 +245,10 @@ def _check_subject(subject: Subject, field: str, test: Test, place: str) -> None
     elif field == "strikes":
         if not isinstance(test, Number | Exists | OneOf):
             raise BadFilter(
-                f"{place}.operator", "strikes is a number: expected eq, neq, in, gt, gte, lt or lte"
+                f"{place}.operator", "`strikes` is a number: expected eq, neq, in, gt, gte, lt or lte"
             )
     elif not isinstance(test, Exists | OneOf | Contains | StartsWith):
-        raise BadFilter(f"{place}.operator", f"{field} is a text, which has no order")
+        raise BadFilter(f"{place}.operator", f"{field} is a string, which has no order")
     known = DEVICE_TEXTS.get(field)
     if known is not None and isinstance(test, OneOf) and not set(test.values) <= set(known):
         raise BadFilter(f"{place}.value", "expected " + " or ".join(one or "empty" for one in known))

@@ -75,8 +75,8 @@ def _tokens(text: str) -> list[_Token]:
         match = _TOKEN.match(text, at)
         if match is None:
             at += len(text[at:]) - len(text[at:].lstrip())
-            what = "a quotation mark is not closed" if text[at] == '"' else f"{text[at]!r} means nothing here"
-            raise BadFilter("filter", f"character {at + 1}: {what}")
+            what = "a closing quotation mark is missing" if text[at] == '"' else f'unexpected "{text[at]}"'
+            raise BadFilter("filter", f"{what} (character {at + 1})")
         kind = str(match.lastgroup)
         found.append(_Token(kind, match[kind], match.start(kind)))
         at = match.end()
@@ -92,7 +92,8 @@ class _Parser:
     def whole(self) -> Node:
         found = self._either()
         if self._seen.kind != "end":
-            self._expected("and, or, or the end")
+            before = self._tokens[self._next - 1].text[:40] if self._next else ""
+            self._expected("and / or, or remove it", after=before)
         return _of_devices(found)
 
     @property
@@ -111,15 +112,19 @@ class _Parser:
             return None
         return self._take().text.lower()
 
-    def _expected(self, what: str, token: _Token | None = None) -> NoReturn:
+    def _expected(self, what: str, token: _Token | None = None, *, after: str = "") -> NoReturn:
         found = token or self._seen
-        shown = "the end" if found.kind == "end" else repr(found.text[:40])
-        raise BadFilter("filter", f"character {found.at + 1}: expected {what}, found {shown}")
+        if after:
+            after, what = f' after "{after}"', f"use {what}"
+        else:
+            what = f"expected {what}"
+        shown = f'unexpected "{found.text[:40]}"' if found.kind != "end" else "unexpected end of the filter"
+        raise BadFilter("filter", f"{shown}{after} (character {found.at + 1}): {what}")
 
     def _either(self) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise BadFilter("filter", f"character {self._seen.at + 1}: at most {MAX_DEPTH} levels")
+            raise BadFilter("filter", f"more than {MAX_DEPTH} levels (character {self._seen.at + 1})")
         nodes = [self._both()]
         while self._takes("or"):
             nodes.append(self._both())
@@ -148,7 +153,7 @@ class _Parser:
         """A segment or an event, if that is what is said: their words may be fields as well."""
         if following.kind in ("word", "quoted") and following.text.lower() not in RESERVED:
             if self._takes("segment"):
-                return InSegment(self._count("a segment's number", most=(1 << 63) - 1))
+                return InSegment(self._count("a segment number", most=(1 << 63) - 1))
             if self._takes("event"):
                 return self._event()
         return None
@@ -156,7 +161,7 @@ class _Parser:
     def _negated(self) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise BadFilter("filter", f"character {self._seen.at + 1}: at most {MAX_DEPTH} levels")
+            raise BadFilter("filter", f"more than {MAX_DEPTH} levels (character {self._seen.at + 1})")
         inner = self._one()
         self._depth -= 1
         return inner
@@ -176,10 +181,10 @@ class _Parser:
         return inner
 
     def _event(self) -> Node:
-        given: dict[str, Any] = {"name": self._value("an event's name")}
+        given: dict[str, Any] = {"name": self._value("an event name")}
         token = self._seen
         if sign := self._takes("<", "<=", ">", ">="):
-            given |= {"operator": _SIGNS[sign], "count": self._count("how often")}
+            given |= {"operator": _SIGNS[sign], "count": self._count("a count")}
         if self._takes("since"):
             given["since"] = self._value("a time")
         if self._takes("within"):
@@ -203,7 +208,7 @@ class _Parser:
             if not name and self._seen.kind == "quoted":
                 name = self._value("a field")
         if not name or name == from_json.OWN_ATTRIBUTE:
-            self._expected("a field's name", start)
+            self._expected("a field name", start)
         sense = self._takes("not") is None
         operator, value = self._test(name)
         found = self._read(

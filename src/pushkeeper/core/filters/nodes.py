@@ -28,7 +28,7 @@ class BadFilter(Exception):
 
 
 class Unit(StrEnum):
-    """What an audience counts: in one of devices a device condition is about the device itself."""
+    """Whether a filter is evaluated per device or per person."""
 
     DEVICE = "device"
     PERSON = "person"

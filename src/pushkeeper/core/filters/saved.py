@@ -59,7 +59,7 @@ class _Expander:
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
             raise BadFilter(
                 self._place,
-                f"with the audiences that it names, at most {MAX_DEPTH} levels and {MAX_NODES} conditions",
+                f"including the audiences it references, at most {MAX_DEPTH} levels and {MAX_NODES} conditions",
             )
         match node:
             case And(nodes):
@@ -79,7 +79,7 @@ class _Expander:
     def _put_in(self, segment_id: int, depth: int, within: tuple[int, ...]) -> SavedAudience:
         if segment_id in within:
             way = " in ".join(f"segment {one}" for one in (*within[within.index(segment_id) :], segment_id))
-            raise BadFilter(self._place, f"an audience cannot be in itself: {way}")
+            raise BadFilter(self._place, f"an audience cannot reference itself: {way}")
         found = self._saved[segment_id]
         return SavedAudience(segment_id, found.unit, self.node(found.node, depth + 1, (*within, segment_id)))
 

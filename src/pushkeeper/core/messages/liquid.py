@@ -151,7 +151,7 @@ def _compile(text: str, when_undefined: WhenUndefined) -> Compiled:
     except RecursionError:
         raise BadTemplate("nested too deeply") from None
     for name in sorted(used.filters.keys() - _FILTERS):
-        raise BadTemplate.at(text, used.filters[name][0].index, f"there is no filter {name!r}")
+        raise BadTemplate.at(text, used.filters[name][0].index, f"unknown filter {name!r}")
     is_quick = used.tags.keys() <= _QUICK_TAGS and used.filters.keys() <= _QUICK_FILTERS
     return Compiled(compiled, is_quick=is_quick, snippets=_snippets(text, used.globals.get("snippets", ())))
 
@@ -164,7 +164,7 @@ def _snippets(text: str, variables: Iterable[Variable]) -> frozenset[str]:
         if not isinstance(name, str):
             where = variable.span.index
             raise BadTemplate.at(
-                text, where, "snippets: expected the name of a snippet, as in snippets.address"
+                text, where, "snippets: expected the name of a snippet, such as snippets.address"
             )
         names.add(name)
     return frozenset(names)

@@ -92,7 +92,7 @@ class Guard:
         user = await self._context.services.accounts.holder(request.held) if request.held else None
         if user is None:
             if route.role is not None:
-                raise Unauthorized("log in first")
+                raise Unauthorized("Log in to continue")
             return request
         known = await self._context.services.workspaces.names()
         name = request.segments.get("workspace")
@@ -102,7 +102,7 @@ class Guard:
             if (str(one.workspace_id) == request.latest if name is None else one.name == name)
         ]
         if name is not None and not wanted:
-            raise NotFound("workspace: not found")
+            raise NotFound("Workspace not found")
         return replace(request, user=user, workspaces=known, workspace=wanted[0] if wanted else None)
 
     # What is done.
@@ -181,7 +181,7 @@ def _let_through(request: PageRequest, role: Role | None) -> None:
         Forbidden: they may not.
     """
     if role is not None and not request.may(role):
-        raise Forbidden(f"this is for {role.value}s: ask an admin")
+        raise Forbidden(f"You need the {role.value} role. Ask an admin to change your role")
 
 
 def _target(request: PageRequest) -> str:

@@ -57,9 +57,9 @@ class _Entering:
     async def log_in(self, request: PageRequest) -> ActionResult:
         name, password = request.form.text("name"), request.form.raw("password")
         if not name:
-            raise BadRequest("name", "is needed", "missing")
+            raise BadRequest("name", "is required", "missing")
         if not password:
-            raise BadRequest("password", "is needed", "missing")
+            raise BadRequest("password", "is required", "missing")
         user, token = await self._users.log_in(name, password, request.address, device=request.device)
         return self._let_in(user, token, _next(request))
 
@@ -81,7 +81,7 @@ class _Entering:
         )
         user = await self._users.holder(token)
         if user is None:
-            raise NotFound("link: it was used at this moment, and another password is set")
+            raise NotFound("This link was already used")
         return self._let_in(user, token, "/")
 
     async def account(self, request: PageRequest) -> Response:
@@ -96,7 +96,7 @@ class _Entering:
             _twice(request),
             token=request.held,
         )
-        notice = self._names.note("Your password is changed. You are logged out everywhere else.")
+        notice = self._names.note("Password changed. You are signed out of all other sessions.")
         return ActionResult(answer=see_other(path_of("account"), notice))
 
     def _let_in(self, user: User, token: str, path: str) -> ActionResult:
@@ -113,7 +113,7 @@ def _twice(request: PageRequest) -> str:
     """
     password = request.form.raw("password")
     if password != request.form.raw("again"):
-        raise BadRequest("again", "this is not the same password")
+        raise BadRequest("again", "the passwords do not match")
     return password
 
 

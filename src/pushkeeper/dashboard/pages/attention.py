@@ -1,4 +1,4 @@
-"""What needs somebody: each thing in a line, with what to do about it and where."""
+"""The "Needs attention" list: problems, with what to do about each."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _OFTEN = 3
 _BAD, _WARN = "suppressed", "bounced"
 
 _WHAT_TO_DO = {
-    PauseKind.OPERATOR: "Somebody paused it by hand. What is for it waits; resume it when it may go on.",
-    PauseKind.CREDENTIALS: "The provider refuses its key, topic or project. Replace the credentials; what waits is then "
-    "sent. A probe asks every five minutes whether it is well again.",
-    PauseKind.UNTRUSTED: "Whoever answers there is not the provider. Look at the network and its certificates.",
-    PauseKind.GUARD: "A wave of refusals that may be a setting's fault was stopped before it reached devices. Look at "
-    "environment, topic and project: then apply or discard them.",
+    PauseKind.OPERATOR: "Paused manually. Pushes are queued until you resume.",
+    PauseKind.CREDENTIALS: "The provider rejected the key, topic or project. Replace the credentials; queued pushes "
+    "are sent automatically. We retry every 5 minutes.",
+    PauseKind.UNTRUSTED: "The endpoint's TLS certificate is not the provider's. Check the network, proxy and CA settings.",
+    PauseKind.GUARD: "A spike in rejections was held before it affected devices; a configuration error is possible. "
+    "Check environment, topic and project, then apply or discard.",
 }
 
 
 _ALERTS = {
-    "wave": "More devices than usual answer that their app is gone, each for itself. After a long silence that is as it should "
-    "be; else look at what was released last, and at the reports' refusals by app version.",
+    "wave": "More devices than usual report the app uninstalled. This is expected after a long pause in sending; "
+    "otherwise check your latest release, and the bounces report by app version.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionItem:
-    """One thing that needs somebody; `where` are the segments of the page where it is dealt with."""
+    """One problem; `where` are the path segments of the page to fix it on."""
 
     tone: str
     what: str
@@ -53,7 +53,7 @@ class AttentionItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionInput:
-    """What is looked at."""
+    """The state that problems are derived from."""
 
     routes: Sequence[RouteFacts]
     credentials: Sequence[CredentialFacts]
@@ -64,7 +64,7 @@ class AttentionInput:
 
 
 def todos(facts: AttentionInput) -> list[AttentionItem]:
-    """What needs somebody, the worst first."""
+    """All problems, worst first."""
     found = [*_workers(facts), *_routes(facts), *_webhooks(facts), *_jobs(facts), *_certificates(facts)]
     return sorted(found, key=lambda todo: todo.tone != _BAD)
 
@@ -73,10 +73,10 @@ def _workers(facts: AttentionInput) -> Iterator[AttentionItem]:
     if not facts.workers and facts.credentials:
         yield AttentionItem(
             tone=_BAD,
-            what="No worker is running: nothing is sent",
+            what="No worker is running. Nothing is being sent.",
             do="Start one with `pushkeeper worker`, or `pushkeeper serve` without `--no-worker`.",
             where=("routes",),
-            go="See what waits",
+            go="View queue",
         )
 
 
@@ -89,31 +89,31 @@ def _routes(facts: AttentionInput) -> Iterator[AttentionItem]:
                 what=f"{route.name} is paused: {route.pause_reason}",
                 do=_WHAT_TO_DO[route.pause_kind],
                 where=where,
-                go="Look at the route",
+                go="View route",
             )
             continue  # its alerts are what it was paused for
         if one.health.held_verdicts:
             yield AttentionItem(
                 tone=_WARN,
-                what=f"{plural(one.health.held_verdicts, 'refusal')} held on {route.name}",
-                do="They may be a setting's fault. They count once the route accepts a push; or say yourself whose fault "
-                "they are.",
+                what=f"{plural(one.health.held_verdicts, 'rejection')} on hold on {route.name}",
+                do="A configuration error is possible. They are applied once the route accepts a push, or when you apply "
+                "or discard them.",
                 where=where,
-                go="Decide on them",
+                go="Review",
             )
         for alert in one.alerts:
             if facts.now - alert.last_at < _ALERT_STANDS:
                 yield AttentionItem(
                     tone=_WARN,
                     what=f"{route.name}: {alert.alert}",
-                    do=f"{_meant(alert)} Said {plural(alert.times, 'time')}.".strip(),
+                    do=f"{_meant(alert)} Seen {plural(alert.times, 'time')}.".strip(),
                     where=where,
-                    go="Look at the route",
+                    go="View route",
                 )
 
 
 def _meant(alert: Alert) -> str:
-    """What an alert is about: as it was told, or as the decision table has it."""
+    """The explanation of an alert: its own detail, else the decision table's."""
     if alert.reason in _ALERTS:
         return _ALERTS[alert.reason]
     meaning = MEANINGS.get(alert.reason, "")
@@ -127,28 +127,29 @@ def _webhooks(facts: AttentionInput) -> Iterator[AttentionItem]:
         given_up = webhook.disabled
         yield AttentionItem(
             tone=_BAD if given_up else _WARN,
-            what=f"Webhook {webhook.name!r} {'was given up' if given_up else 'is failing'}: {webhook.failure}",
-            do=f"{plural(webhook.waiting, 'call')} {'waits' if webhook.waiting == 1 else 'wait'}. "
-            + ("Mend the endpoint and enable it again." if given_up else "It is tried again for seven days."),
+            what=f"Webhook “{webhook.name}” {'was disabled after 7 days of failures' if given_up else 'is failing'}: "
+            f"{webhook.failure}",
+            do=f"{plural(webhook.waiting, 'event')} queued. "
+            + ("Fix the endpoint, then enable the webhook." if given_up else "Retrying for 7 days."),
             where=("webhooks", str(webhook.webhook_id)),
-            go="Look at the webhook",
+            go="View webhook",
         )
 
 
 def _jobs(facts: AttentionInput) -> Iterator[AttentionItem]:
-    """Those that failed in the last week, or failed several times; webhooks have lines of their own."""
+    """Jobs that failed in the last week, or several times; webhooks are listed separately."""
     for job in facts.jobs:
         has_failed = job.state == "failed"
         stands = facts.now - job.created_at < _FAILED_STANDS if has_failed else job.attempts >= _OFTEN
         if job.kind != "webhook" and job.reason is not None and stands:
             yield AttentionItem(
                 tone=_BAD if has_failed else _WARN,
-                what=f"{job.kind.capitalize()} {job.item_id} {'failed' if has_failed else 'is put off'}: {job.reason}",
-                do="Retry it when the reason is gone."
+                what=f"{job.kind.capitalize()} {job.item_id} {'failed' if has_failed else 'is being retried'}: {job.reason}",
+                do="Fix the cause, then retry the job."
                 if has_failed
-                else f"It failed {plural(job.attempts, 'time')} in a row and is tried again. Cancel it if it is not wanted.",
+                else f"Failed {plural(job.attempts, 'time')} in a row; it will be retried. Cancel it if it is no longer needed.",
                 where=("jobs",),
-                go="Look at the jobs",
+                go="View jobs",
             )
 
 
@@ -163,11 +164,11 @@ def _certificates(facts: AttentionInput) -> Iterator[AttentionItem]:
             what=f"The certificate of {credential.app} {'has expired' if over else 'expires'} on {ends_at:%Y-%m-%d}",
             do="Upload a new one in its place, or a .p8 signing key, which does not expire.",
             where=("routes", "credentials", str(credential.credential_id)),
-            go="Replace it",
+            go="Replace certificate",
         )
 
 
 def expires_at(credential: CredentialFacts) -> datetime | None:
-    """When a certificate ends; None of a key, which does not."""
+    """When a certificate expires; None for a key, which doesn't."""
     said = credential.facts.get("expires_at")
     return datetime.fromisoformat(said) if isinstance(said, str) else None

@@ -74,7 +74,7 @@ _COLUMNS: Sequence[Column[_Apart]] = (
     Column("platform", lambda one: one.device.platform.value),
     Column("last_status", lambda one: one.device.status.value),
     Column("cio_id", lambda one: cio_id(one.device.person_id)),
-    Column("read_of_people", lambda one: "taken in" if one.included else "left out"),
+    Column("read_of_people", lambda one: "included" if one.included else "excluded"),
 )
 
 

@@ -42,8 +42,8 @@ class AudienceRow:
     def kind(self) -> str:
         """What it is, in a word or two."""
         if self.filter is None:
-            return "list of people"
-        return "filter of people" if self.segment.unit is Unit.PERSON else "filter of devices"
+            return "manual list"
+        return "person filter" if self.segment.unit is Unit.PERSON else "device filter"
 
 
 _COLUMNS: Sequence[Column[AudienceRow]] = (
@@ -96,7 +96,7 @@ class _Audiences:
 
     async def make(self, request: PageRequest) -> ActionResult:
         made = await self._audiences.make(request.actor, request.workspace_id, _draft(request))
-        return self._done(request, made, "It is saved.")
+        return self._done(request, made, "Audience saved.")
 
     async def show(self, request: PageRequest) -> Response:
         """One of them; a list, which has no filter, with who is in it."""
@@ -119,12 +119,12 @@ class _Audiences:
     async def change(self, request: PageRequest) -> ActionResult:
         number = request.number("audience", "audience")
         changed = await self._audiences.change(request.actor, request.workspace_id, number, _draft(request))
-        return self._done(request, changed, "It is changed. What was sent to it stays sent.")
+        return self._done(request, changed, "Audience updated. Past sends are not affected.")
 
     async def delete(self, request: PageRequest) -> ActionResult:
         segment = await self._audiences.segment(request.workspace_id, request.number("audience", "audience"))
         await self._audiences.delete_segment(request.actor, request.workspace_id, segment.segment_id)
-        notice = self._names.note(f"{segment.name} is deleted. The people and devices stay.")
+        notice = self._names.note(f"{segment.name} deleted. People and devices are not affected.")
         return ActionResult(answer=see_other(request.to("audiences"), notice))
 
     async def _written(self, request: PageRequest, segment: Segment | None) -> Response:
@@ -233,7 +233,7 @@ def _draft(request: PageRequest) -> Draft:
     """
     name, description, filter_ = (_said(request, field) for field in ("name", "description", "filter"))
     if not filter_:
-        raise BadRequest("filter", "say whom it is to be true of; all of them is: everybody")
+        raise BadRequest("filter", "enter a filter; use everybody for all devices")
     if not name or len(name.encode()) > _MAX_NAME_BYTES:
         raise BadRequest("name", f"expected 1 to {_MAX_NAME_BYTES} bytes")
     if len(description.encode()) > _MAX_DESCRIPTION_BYTES:

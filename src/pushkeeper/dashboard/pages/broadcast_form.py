@@ -83,10 +83,12 @@ class _Compose:
         """A draft, to be changed."""
         draft = await self._broadcasts.one(request.workspace_id, request.number("broadcast", "broadcast"))
         if draft.state is not BroadcastState.DRAFT:
-            raise Conflict(f"broadcast: it is {draft.state}, and only a draft is changed")
+            raise Conflict(
+                f"Broadcast {draft.broadcast_id} is {draft.shown_state}; only drafts can be edited"
+            )
         template = await template_of(self._context, request.workspace_id, draft)
         if not can_be_typed(draft, template):
-            raise NotFound("broadcast: this one says or names what only our API can change")
+            raise NotFound("This draft uses options that only the API can change")
         version = str(draft.version)
         if isinstance(request.form.problem, Conflict):
             # It was told that it is another: sent again, what is typed takes its place.
@@ -101,7 +103,7 @@ class _Compose:
         if not request.form.is_sent:
             request = replace(request, form=Form({name: [text] for name, text in written.items()}))
         templates = await self._templates.all(request.workspace_id, TemplateKind.BROADCAST)
-        named = [("", "none"), *((str(one.template_id), one.name) for one in templates)]
+        named = [("", "None"), *((str(one.template_id), one.name) for one in templates)]
         return page(request, "compose.html", templates=named, draft=draft)
 
     async def make(self, request: PageRequest) -> ActionResult:
@@ -204,7 +206,7 @@ def version_of(form: Form) -> int | None:
         Conflict: the page is of a former release, which had none.
     """
     if form.text("seen") and not form.text("version"):
-        raise Conflict("version: this page is of a former release; reload it")
+        raise Conflict("This page is from an earlier release; reload it")
     return validation.optional_whole(
         int(text) if (text := form.text("version")).isdecimal() else text or None,
         "version",
@@ -231,7 +233,7 @@ def _content(form: Form) -> dict[str, Any]:
 def _filter(form: Form) -> str:
     text = form.text("filter")
     if not text:
-        raise BadRequest("filter", "expected to whom it goes; everybody is all")
+        raise BadRequest("filter", "enter an audience; use everybody for all devices")
     return text
 
 
@@ -240,7 +242,7 @@ def _json(form: Form, name: str) -> Any:  # noqa: ANN401 - JSON
     try:
         return msgspec.json.decode(text) if text else {}
     except (msgspec.DecodeError, RecursionError):
-        raise BadRequest(name, 'expected a JSON object, as {"price": "9.90"}', "wrong_type") from None
+        raise BadRequest(name, 'expected a JSON object, such as {"price": "9.90"}', "wrong_type") from None
 
 
 def _number(name: str, text: str) -> int | float:

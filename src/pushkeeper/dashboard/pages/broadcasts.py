@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode
@@ -22,25 +23,30 @@ from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.services.broadcasts.service import Broadcast, BroadcastStatus, Minute, Tally
+    from pushkeeper.services.broadcasts.service import (
+        Broadcast,
+        BroadcastStatus,
+        FailureDetail,
+        Minute,
+        Tally,
+    )
     from pushkeeper.services.reports.insights import FlatResult
     from pushkeeper.web.response import Response
 
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
-INKS = {"accepted": "sent", "bounced": "bounced", "not sent": "suppressed", "left out": "unused"}
+INKS = {"accepted": "sent", "bounced": "bounced", "failed": "suppressed", "skipped": "unused"}
 OF = {
     "accepted": "accepted",
     "bounced": "bounced",
-    "failed": "not sent",
-    "expired": "not sent",
-    "unknown": "not sent",
-    "skipped": "left out",
+    "failed": "failed",
+    "expired": "failed",
+    "unknown": "failed",
+    "skipped": "skipped",
 }
 _MOST_BARS = 120
 _LATEST = 10
@@ -104,7 +110,13 @@ class _Broadcasts:
     async def show_all(self, request: PageRequest) -> Response:
         found = await self._page(request, request.asked_number("start"), ROWS)
         following = f"{request.to('broadcasts')}?{urlencode({'start': found.following})}"
-        return page(request, "broadcasts.html", rows=found.rows, next=following if found.following else None)
+        return page(
+            request,
+            "broadcasts.html",
+            rows=found.rows,
+            states=states_of(found.rows),
+            next=following if found.following else None,
+        )
 
     async def csv(self, request: PageRequest) -> Response:
         async def read(before: int | None) -> Page[Row, int | None]:
@@ -148,20 +160,20 @@ class _Broadcasts:
 
     async def preflight(self, request: PageRequest) -> ActionResult:
         await self._room.estimate(request.workspace_id, request.number("broadcast", "broadcast"))
-        return self._done(request, "The estimate is being made again.")
+        return self._done(request, "Refreshing the estimate.")
 
     async def start(self, request: PageRequest) -> ActionResult:
         start = partial(self._room.start, version=version_of(request.form))
-        return await self._change(request, start, "It is started.")
+        return await self._change(request, start, "Broadcast started.")
 
     async def pause(self, request: PageRequest) -> ActionResult:
-        return await self._change(request, self._room.pause, "It is paused: nothing more of it leaves.")
+        return await self._change(request, self._room.pause, "Broadcast paused.")
 
     async def resume(self, request: PageRequest) -> ActionResult:
-        return await self._change(request, self._room.resume, "It goes on.")
+        return await self._change(request, self._room.resume, "Broadcast resumed.")
 
     async def cancel(self, request: PageRequest) -> ActionResult:
-        return await self._change(request, self._room.cancel, "It is cancelled: nothing more of it leaves.")
+        return await self._change(request, self._room.cancel, "Broadcast cancelled.")
 
     async def _change(
         self, request: PageRequest, do: Callable[..., Awaitable[Broadcast]], notice: str
@@ -203,6 +215,17 @@ async def under_way(context: Context, workspace: WorkspaceId) -> list[Row]:
     return [row for row in found.rows if row[0].passes and not row[0].is_over]
 
 
+def states_of(rows: Sequence[Row]) -> dict[int, labels.State]:
+    """The state to show of each broadcast, by its number."""
+    now = datetime.now(UTC)
+    return {
+        one.broadcast_id: labels.broadcast_state(
+            one, {} if result is None else {name: getattr(result, name) for name in ENDINGS}, now
+        )
+        for one, result in rows
+    }
+
+
 def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
     """What came of pushes over time, as the series of a chart: a bar for each minute, or as many as are to be seen."""
     if not minutes:
@@ -227,21 +250,34 @@ def _minute(at: datetime) -> int:
     return int(at.timestamp()) // 60
 
 
+def _details(standing: BroadcastStatus) -> dict[int, list[FailureDetail]]:
+    """The details of failures by the place of the first outcome with their reason, so that none is shown twice."""
+    found: dict[int, list[FailureDetail]] = {}
+    shown: set[str] = set()
+    for place, tally in enumerate(standing.tallies):
+        if tally.ending == "failed" and tally.reason not in shown:
+            shown.add(tally.reason)
+            found[place] = [one for one in standing.details if one.reason == tally.reason]
+    return found
+
+
 def _facts(standing: BroadcastStatus) -> dict[str, Any]:
     """What the page of a broadcast shows of how it stands."""
     broadcast, progress = standing.broadcast, standing.progress
-    endings = Counter[str]()
+    endings, outcomes = Counter[str](), Counter[str]()
     for tally in standing.tallies:
         endings[OF[tally.ending]] += tally.pushes
-    state = broadcast.shown_state
+        outcomes[tally.ending] += tally.pushes
+    state, shown = broadcast.shown_state, labels.broadcast_state(broadcast, outcomes, datetime.now(UTC))
     marks = {"over": broadcast.is_over, f"attempt {broadcast.attempts}": broadcast.last_error is not None}
     return {
         "broadcast": broadcast,
         "state": state,
+        "shown_state": shown,
         "editable": False,
         # What is still under way ends once more: then nothing of the page changes any more.
-        "stands": ", ".join([state, *(mark for mark, is_so in marks.items() if is_so)]),
-        # It is started once it has moments at which it is due; it begins at the first of them.
+        "stands": ", ".join([shown.name, *(mark for mark, is_so in marks.items() if is_so)]),
+        # A broadcast with scheduled times has been started, but sends only from the first of them on.
         "begun": bool(broadcast.passes),
         "changes": bool(broadcast.passes) and not broadcast.is_over,
         "progress": progress,
@@ -249,6 +285,7 @@ def _facts(standing: BroadcastStatus) -> dict[str, Any]:
         "bar": {ink: endings[name] for name, ink in INKS.items()},
         "whole": max(progress.devices, endings.total()),
         "tallies": standing.tallies,
+        "details": _details(standing),
         "waiting": [one for one in standing.waiting if one.paused],
         "compared": standing.compared,
         "lacks_worker": standing.lacks_worker,

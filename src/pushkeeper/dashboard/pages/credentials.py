@@ -99,7 +99,7 @@ class _Credentials:
         if form.text("environment") not in list(Environment):
             raise BadRequest("environment", "expected production or sandbox")
         if not form.text("topic"):
-            raise BadRequest("topic", "the app's bundle id is needed")
+            raise BadRequest("topic", "enter the app's bundle ID")
         app = AppleApp(
             topic=form.text("topic"),
             environment=Environment(form.text("environment")),
@@ -118,12 +118,12 @@ class _Credentials:
 
     async def _put(self, request: PageRequest, new: NewCredential) -> ActionResult:
         credential_id, replaced = await self._credentials.put(request.actor, request.workspace_id, new)
-        said = "They are replaced: what waited is sent." if replaced else "They are kept, sealed."
+        said = "Credentials replaced. Queued pushes are being sent." if replaced else "Credentials saved."
         if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(UTC) < EXPIRES_SOON:
             said += f" The certificate expires on {ends_at:%Y-%m-%d}."
         answer = see_other(
             request.to("routes", "credentials", credential_id),
-            self._names.note(f"{said} Test them now: nobody is pushed to."),
+            self._names.note(f"{said} You can test them now; no device receives a push."),
         )
         return ActionResult(answer=answer)
 
@@ -157,7 +157,7 @@ class _Credentials:
         for one in await self._credentials.of_workspace(request.workspace_id):
             if one.credential_id == wanted:
                 return one
-        raise NotFound("credential: not found")
+        raise NotFound("Credentials not found")
 
 
 def _read(verdict: Verdict) -> tuple[bool, str]:
@@ -165,15 +165,15 @@ def _read(verdict: Verdict) -> tuple[bool, str]:
     well = isinstance(verdict.outcome, Accepted | Refused)
     answer = " ".join(str(part) for part in (verdict.status, verdict.reason) if part)
     if well:
-        return True, f"The provider takes them: it answered {answer} to a token that nobody has."
+        return True, f"Credentials are valid (provider returned {answer} for the test token)."
     means = f": {labels.because(verdict.code)} ({verdict.code})"
-    return False, f"The provider does not take them. It answered {answer or 'nothing'}{means}."
+    return False, f"Credentials rejected: {answer or 'no response'}{means}."
 
 
 def _file(request: PageRequest, name: str) -> bytes:
     found = request.form.files.get(name, b"")
     if not found:
-        raise BadRequest(name, "choose the file")
+        raise BadRequest(name, "choose a file")
     return found
 
 

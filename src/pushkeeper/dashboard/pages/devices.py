@@ -145,7 +145,7 @@ class _Devices:
         start = timeline.Start.parse(request.asked("start"))
         told = await self._timeline(request, device_id, shown, start)
         if shown is None and not told.events:
-            raise NotFound("device: not found")
+            raise NotFound("Device not found")
         following = (
             f"{request.to('devices', device_id.hex())}?{urlencode({'start': str(told.following)})}"
             if told.following
@@ -179,10 +179,10 @@ class _Devices:
         """Queue a push to this device alone, and go to what comes of it."""
         shown = await self._listings.device(request.workspace_id, _device_id(request))
         if shown is None:
-            raise NotFound("device: not found")
+            raise NotFound("Device not found")
         title, message = request.form.text("title"), request.form.text("message")
         if not (title or message):
-            raise BadRequest("title", "a push needs a title or a message")
+            raise BadRequest("title", "enter a title or a message")
         device = shown.device
         who = Identifier(IdentifierKind.CIO_ID, cio_id(device.person_id))
         queued = await self._context.services.transactional.send(
@@ -240,7 +240,7 @@ def start_of(request: PageRequest) -> Key:
     except ValueError:
         number, key = None, b""
     if number is None:
-        raise BadRequest("start", "expected the address of a next page")
+        raise BadRequest("start", "this page address is not valid")
     return Key(number, key)
 
 
@@ -268,5 +268,5 @@ def _device_id(request: PageRequest) -> DeviceId:
     except ValueError:
         key = b""
     if len(key) != 16:  # noqa: PLR2004 - a device's key
-        raise NotFound("device: not found")
+        raise NotFound("Device not found")
     return DeviceId(key)

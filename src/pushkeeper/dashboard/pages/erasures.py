@@ -73,5 +73,5 @@ class _Erasures:
         receipt = await self._people.erase(
             request.actor, request.workspace_id, who, by=AskedBy.DASHBOARD, request_id=request.request_id
         )
-        notice = self._names.note("The person is deleted; what is left of them is being erased.")
+        notice = self._names.note("Person deleted. Remaining data is being erased.")
         return ActionResult(answer=see_other(request.to("erasures", receipt.erasure_id), notice))

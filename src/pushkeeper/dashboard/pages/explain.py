@@ -147,4 +147,6 @@ def _named(error: PushkeeperError) -> BadRequest:
     """What is wrong, by its field: a message that there is not is as wrong as one that is none."""
     if isinstance(error, BadRequest):
         return error
-    return BadRequest(error.message.partition(":")[0], error.message, is_sentence=True)
+    lower = error.message.lower()
+    field = next((name for name in ("message", "person", "device") if name in lower), "message")
+    return BadRequest(field, error.message, is_sentence=True)

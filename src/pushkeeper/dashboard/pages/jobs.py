@@ -62,12 +62,12 @@ class _Jobs:
     async def retry(self, request: PageRequest) -> ActionResult:
         kind, number = request.segments["job_kind"], request.number("job", "job")
         await self._jobs.retry(request.actor, request.workspace_id, kind, number)
-        return self._done(request, f"{kind} {number}", "is tried again now")
+        return self._done(request, f"{kind} {number}", "is being retried")
 
     async def cancel(self, request: PageRequest) -> ActionResult:
         kind, number = request.segments["job_kind"], request.number("job", "job")
         await self._jobs.cancel(request.actor, request.workspace_id, kind, number)
-        return self._done(request, f"{kind} {number}", "is cancelled")
+        return self._done(request, f"{kind} {number}", "was cancelled")
 
     def _done(self, request: PageRequest, target: str, what: str) -> ActionResult:
         notice = self._names.note(f"{target.capitalize()} {what}.")

@@ -144,7 +144,7 @@ class _Messages:
     def _delivery_id(self, request: PageRequest) -> DeliveryId:
         found = self._listings.delivery_ids.read_of(request.workspace_id, request.segments["delivery"])
         if found is None:
-            raise NotFound("message: not found")
+            raise NotFound("Message not found")
         return found
 
     async def to_many(self, request: PageRequest) -> Response:
@@ -152,7 +152,7 @@ class _Messages:
         message_id = _uuid(request.segments["message"])
         message = await self._listings.message(request.workspace_id, message_id)
         if message is None:
-            raise NotFound("message: not found")
+            raise NotFound("Message not found")
         ending, after = _ending(request), _device_key(request)
         shown = await self._listings.pushes(request.workspace_id, message_id, ending, after=after, limit=ROWS)
         here = request.to("messages", "to-many", message_id)
@@ -200,7 +200,7 @@ def _wanted(request: PageRequest) -> tuple[MessagesFilter, dict[str, str]]:
         try:
             until = datetimes.typed(asked["until"], "UTC", "until")
         except BadRequest:
-            raise BadRequest("until", "expected a day, as 2026-01-31") from None
+            raise BadRequest("until", "expected a date, such as 2026-01-31") from None
     wanted = MessagesFilter(
         metric=asked.get("metric"),
         kind=asked.get("kind"),
@@ -214,7 +214,7 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NotFound("message: not found") from None
+        raise NotFound("Message not found") from None
 
 
 def _ending(request: PageRequest) -> str | None:
@@ -228,4 +228,4 @@ def _device_key(request: PageRequest) -> bytes:
     try:
         return DeviceId(bytes.fromhex(request.asked("start")))
     except ValueError:
-        raise BadRequest("start", "expected the address of a next page") from None
+        raise BadRequest("start", "this page address is not valid") from None

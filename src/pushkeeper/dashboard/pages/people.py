@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -91,6 +92,19 @@ def page_routes(context: Context) -> Sequence[PageRoute]:
     ]
 
 
+_NOBODY = (
+    "No person matches “{text}”. To search by attribute, use a filter such as person.first_name = {text}"
+)
+_OPERATORS = re.compile(
+    r"[=<>!()]|\b(?:and|or|not|in|exists|within|since|starts with|contains|before|after|segment|audience|event)\b"
+)
+
+
+def _is_filter(text: str) -> bool:
+    """Whether a text that cannot be read as a filter was meant as one, rather than as a name."""
+    return _OPERATORS.search(text) is not None
+
+
 class _People:
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -106,7 +120,11 @@ class _People:
         try:
             node = await self._node(request, text)
         except BadRequest as error:
-            said = BadRequest("filter", f"nobody is known by this, and as a filter: {error.message}")
+            said = (
+                error
+                if _is_filter(text)
+                else BadRequest("filter", _NOBODY.format(text=text), is_sentence=True)
+            )
             told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
             return replace(page(request, "people.html", **told), status=400)
         shown = await self._listings.people(request.workspace_id, node, after=start_of(request), limit=ROWS)
@@ -235,7 +253,7 @@ def start_of(request: PageRequest) -> int:
         return FIRST
     found = person_of_cio_id(start)
     if found is None:
-        raise BadRequest("start", "expected the address of a next page")
+        raise BadRequest("start", "this page address is not valid")
     return found
 
 
@@ -258,7 +276,7 @@ def _before_message(request: PageRequest) -> UUID:
     try:
         return UUID(request.asked("before_message")) if request.asked("before_message") else FIRST_MESSAGE
     except ValueError:
-        raise BadRequest("before", "expected the address of a next page") from None
+        raise BadRequest("before", "this page address is not valid") from None
 
 
 def _older(request: PageRequest, person: Person, last: OwnDelivery) -> str:
@@ -275,5 +293,5 @@ def _before(request: PageRequest) -> tuple[datetime, str]:
     if not request.asked("before"):
         return _LAST_TIME, _LAST_ID
     if (at := times.from_iso(request.asked("before"))) is None:
-        raise BadRequest("before", "expected the address of a next page")
+        raise BadRequest("before", "this page address is not valid")
     return at, request.asked("before_id")

@@ -131,7 +131,7 @@ class _Reports:
         frequent = [word for word, _ in totals.most_common(_CHARTED_WORDS)]
         inks = ("suppressed", "bounced", "revived", "unused", "sent")
         series = [
-            {"name": word or "no word", "ink": ink, "values": [counts[word] for _, counts in by_day]}
+            {"name": word or "no code", "ink": ink, "values": [counts[word] for _, counts in by_day]}
             for word, ink in zip(frequent, inks, strict=False)
         ]
         return page(

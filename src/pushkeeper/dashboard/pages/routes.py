@@ -77,36 +77,34 @@ class _Routes:
             if facts.route.name == name:
                 template = "route_live.html" if request.fragment else "route.html"
                 return page(request, template, one=facts)
-        raise NotFound("route: not found")
+        raise NotFound("Route not found")
 
     async def pause(self, request: PageRequest) -> ActionResult:
         reason = request.form.text("reason")
         await self._routing.pause(
             request.actor, request.workspace_id, request.segments["route"], reason=reason
         )
-        return self._done(request, "It is paused. What is for it waits, on every machine.")
+        return self._done(request, "Route paused. New pushes are queued.")
 
     async def resume(self, request: PageRequest) -> ActionResult:
         return await self._decided(
             request,
             self._routing.resume,
-            lambda n: (
-                f"It goes on; {labels.plural(n, 'push', 'pushes')} that waited {'is' if n == 1 else 'are'} due."
-            ),
+            lambda n: f"Route resumed ({labels.plural(n, 'queued push', 'queued pushes')}).",
         )
 
     async def apply(self, request: PageRequest) -> ActionResult:
         return await self._decided(
             request,
             self._routing.apply,
-            lambda n: f"{labels.plural(n, 'refusal counts', 'refusals count')} against their devices.",
+            lambda n: f"{labels.plural(n, 'rejection')} applied.",
         )
 
     async def discard(self, request: PageRequest) -> ActionResult:
         return await self._decided(
             request,
             self._routing.discard,
-            lambda n: f"{labels.plural(n, 'refusal')} dropped; their pushes are due again.",
+            lambda n: f"{labels.plural(n, 'rejection')} discarded. Their pushes will be resent.",
         )
 
     async def _decided(

@@ -24,9 +24,19 @@ if TYPE_CHECKING:
     from pushkeeper.web.response import Response
 
 KIND_NAMES: dict[str, str] = {
-    "track": "Site id and API key (Track)",
+    "track": "Site ID and API key (Track)",
     "app": "App API key",
     "cdp": "Write key (Data Pipelines)",
+}
+OPTION_NAMES: dict[str, str] = {
+    "suppress_after": "Suppress after N consecutive bounces",
+    "min_strike_gap_s": "Minimum time between bounces (seconds)",
+    "suppress_on_definitive": 'Suppress on first "unregistered" response',
+    "delete_unregistered": "Delete unregistered devices",
+    "max_pushes_per_s": "Rate limit per route (pushes/s)",
+    "ramp_s": "Ramp-up time (seconds)",
+    "token_ownership": "When another person registers the same token",
+    "allow_placeholder_ids": "Allow placeholder IDs",
 }
 _NUMBERS = ("suppress_after", "min_strike_gap_s", "max_pushes_per_s", "ramp_s")
 _SWITCHES = ("suppress_on_definitive", "delete_unregistered", "allow_placeholder_ids")
@@ -61,7 +71,12 @@ class _Settings:
         chosen = await self._workspaces.options(request.workspace_id)
         held = await self._keys.of_workspace(request.workspace_id)
         return page(
-            request, "settings.html", options=structs.asdict(chosen), keys=held, kind_names=KIND_NAMES
+            request,
+            "settings.html",
+            options=structs.asdict(chosen),
+            option_names=OPTION_NAMES,
+            keys=held,
+            kind_names=KIND_NAMES,
         )
 
     async def csv(self, request: PageRequest) -> Response:
@@ -73,9 +88,7 @@ class _Settings:
         wanted = _chosen(request.form)
         changes = {name: value for name, value in wanted.items() if former[name] != value}
         await self._workspaces.choose(request.actor, request.workspace_id, changes)
-        notice = self._names.note(
-            "The options are changed, on every machine." if changes else "Nothing was to be changed."
-        )
+        notice = self._names.note("Options saved." if changes else "No changes.")
         return ActionResult(answer=see_other(request.to("settings"), notice))
 
     async def make_key(self, request: PageRequest) -> ActionResult:
@@ -85,7 +98,7 @@ class _Settings:
             raise BadRequest("kind", "expected track, app or cdp")
         made = await self._keys.make(request.actor, request.workspace_id, cast("KeyKind", kind))
         shown = (
-            {"Site id": made.key_id, "API key": made.secret}
+            {"Site ID": made.key_id, "API key": made.secret}
             if kind == "track"
             else {KIND_NAMES[kind]: made.secret}
         )
@@ -96,7 +109,7 @@ class _Settings:
     async def revoke(self, request: PageRequest) -> ActionResult:
         kind, key_id = request.segments["kind"], request.segments["key"]
         await self._keys.revoke(request.actor, request.workspace_id, kind, key_id)
-        notice = self._names.note("The key is revoked; all processes refuse it within a second.")
+        notice = self._names.note("Key revoked. It stops working within a second.")
         return ActionResult(answer=see_other(request.to("settings"), notice))
 
 

@@ -38,7 +38,7 @@ T = TypeVar("T")
 MOST = 500
 _WITHIN_S = 5.0
 SERVICES = {"fcm": "FCM", "apns": "APNs", "apns_sandbox": "APNs’ sandbox"}  # noqa: RUF001 - an apostrophe
-TROUBLES = {"key": "refuses the key", "throttle": "is asked too often", "outage": "is out of order"}
+TROUBLES = {"key": "rejects the key", "throttle": "is rate-limited", "outage": "is down"}
 _DEVICES = {
     "uninstall": ("sent", ""),
     "install": ("bounced", "suppressed"),
@@ -112,7 +112,7 @@ class Control:
                 )
             if said.status != 200:  # noqa: PLR2004 - it did it
                 told = msgspec.json.decode(said.content)["error"]["message"]
-                raise Conflict(f"simulator: {told}")
+                raise Conflict(f"The simulator rejected the request: {told}")
             return msgspec.json.decode(said.content, type=kind)
         except (
             TimeoutError,
@@ -120,9 +120,9 @@ class Control:
             httpcore.ProtocolError,
             httpcore.TimeoutException,
         ) as error:
-            raise Unreachable(f"simulator: nobody answers at {self.url}") from error
+            raise Unreachable(f"The simulator is not responding at {self.url}") from error
         except (msgspec.MsgspecError, KeyError, TypeError) as error:
-            raise Unreachable(f"simulator: what answers at {self.url} is none") from error
+            raise Unreachable(f"The server at {self.url} is not a simulator") from error
 
 
 def page_routes(context: Context) -> Sequence[PageRoute]:
@@ -179,7 +179,7 @@ class _Panel:
         tokens = await self._tokens(request, "uninstall")
         await self._control.post("/uninstall", {"tokens": tokens})
         return self._done(
-            request, f"{labels.plural(len(tokens), 'app')} uninstalled. Push, and see them bounce."
+            request, f"{labels.plural(len(tokens), 'app')} uninstalled. Send a push to see them bounce."
         )
 
     async def install(self, request: PageRequest) -> ActionResult:
@@ -188,13 +188,13 @@ class _Panel:
         await self._control.post("/install", {"tokens": tokens})
         return self._done(
             request,
-            f"{labels.plural(len(tokens), 'app')} installed again. They come back when they register.",
+            f"{labels.plural(len(tokens), 'app')} reinstalled. They become reachable when they register again.",
         )
 
     async def push(self, request: PageRequest) -> ActionResult:
         """Queue a push to some devices."""
         devices = await self._chosen(request, "push")
-        content = Content(title="From the simulator’s panel", message="Is anybody there?")  # noqa: RUF001 - an apostrophe
+        content = Content(title="From the simulator", message="Test push")
         pushes = [
             TransactionalPush(
                 naming=PersonReference(
@@ -222,7 +222,7 @@ class _Panel:
             raise BadRequest("trouble", "expected a service, and key, throttle, outage or none")
         told = None if trouble == "none" else trouble
         await self._control.post("/trouble", {"service": service, "trouble": told})
-        said = "is well again" if told is None else TROUBLES[trouble]
+        said = "recovered" if told is None else TROUBLES[trouble]
         return self._done(request, f"{SERVICES[service]} {said} now.")
 
     async def _tokens(self, request: PageRequest, what: str) -> list[str]:
@@ -233,7 +233,7 @@ class _Panel:
 
         Raises:
             BadRequest: how many is no number, or there are none.
-            Forbidden: no route of this workspace leads to the simulator.
+            Forbidden: no route of this workspace uses the simulator.
         """
         text = request.form.text("count")
         count = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(MOST)) + 1 else 0
@@ -241,10 +241,10 @@ class _Panel:
             raise BadRequest("count", f"expected a whole number from 1 to {MOST}", "out_of_range")
         about = await self._control.get("/about", SimulatorInfo)
         if not _simulated(await self._context.services.routes.all(request.workspace_id), about):
-            raise Forbidden("no route of this workspace leads to the simulator")
+            raise Forbidden("no route of this workspace uses the simulator")
         found = await self._some(request.workspace_id, _DEVICES[what], count)
         if not found:
-            raise BadRequest("count", "there are no such devices")
+            raise BadRequest("count", "no such devices")
         return found
 
     async def _some(

@@ -104,7 +104,7 @@ class _Undo:
         self._undoing = UndoJobs(context.services.strikes)
 
     async def show(self, request: PageRequest) -> Response:
-        """The form; what it would change, where a time is asked for; and what was taken back before."""
+        """The form, the preview if a period is given, and past reverts."""
         asked, problem = _asked(request), request.form.problem
         shown: UndoPreview | None = None
         if asked["since"]:
@@ -133,7 +133,7 @@ class _Undo:
         )
 
     async def show_former(self, request: PageRequest) -> Response:
-        """What was taken back, and how far that is which is being."""
+        """Past reverts, and the progress of the running one."""
         return page(
             request, "undo_former.html", former=await self._strikes.all(request.workspace_id, limit=_LAST)
         )
@@ -154,12 +154,10 @@ class _Undo:
         """Take them back, if what that changes is still what was shown."""
         asked, why = _asked(request), request.form.text("why").replace("\0", "")
         if not why or len(why) > _MAX_WHY_CHARACTERS:
-            raise BadRequest(
-                "why", f"expected 1 to {_MAX_WHY_CHARACTERS} characters, for whoever reads the history"
-            )
+            raise BadRequest("why", f"expected 1 to {_MAX_WHY_CHARACTERS} characters")
         shown = await self._tried(request, asked)
         if shown.seal != request.form.text("seal"):
-            raise Conflict("undo: what it changes is no longer what was shown; look at it again, below")
+            raise Conflict("The preview is out of date. Review the new preview below")
         number = await self._strikes.begin(request.actor, request.workspace_id, shown.meant, why=why)
         return await self._done(request, number)
 
@@ -172,10 +170,12 @@ class _Undo:
     async def _done(self, request: PageRequest, number: int) -> ActionResult:
         outcome = await self._undoing.go_on(request.workspace_id, number)
         if outcome is None:
-            said = "It goes on by itself, and how far it is stands below."
+            said = "Reverting in the background. See progress below."
         else:
             changed = sum(outcome.changed.values())
-            said = f"{labels.plural(outcome.strikes, 'strike')} taken back; {labels.plural(changed, 'device')} changed."
+            said = (
+                f"{labels.plural(outcome.strikes, 'bounce')} reverted on {labels.plural(changed, 'device')}."
+            )
         return ActionResult(answer=see_other(request.to("undo"), self._names.note(said)))
 
     async def _tried(self, request: PageRequest, asked: Mapping[str, str]) -> UndoPreview:
@@ -220,7 +220,7 @@ def _meant(asked: Mapping[str, str]) -> StrikeSelector:
     now = datetime.now(UTC)
     of, _, name = asked["of"].partition(" ")
     if of not in {"", "route", "credential"} or (of and not name):
-        raise BadRequest("of", "expected a route or a credential of the list")
+        raise BadRequest("of", "choose a route or credential from the list")
     if len(asked["reason"]) > _MAX_REASON_CHARACTERS:
         raise BadRequest("reason", f"at most {_MAX_REASON_CHARACTERS} characters", "out_of_range")
     try:
@@ -239,7 +239,7 @@ def _meant(asked: Mapping[str, str]) -> StrikeSelector:
 
 def _ways(routes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """What strikes may be of, to be chosen from: routes, and credentials that have several."""
-    found = [("", "any route")]
+    found = [("", "Any route")]
     found += [(f"route {name}", name) for name, _ in routes]
     several = [one for one in dict.fromkeys(of for _, of in routes) if sum(of == one for _, of in routes) > 1]
-    return found + [(f"credential {one}", f"all routes of {one}") for one in several]
+    return found + [(f"credential {one}", f"All routes of {one}") for one in several]

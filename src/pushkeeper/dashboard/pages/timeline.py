@@ -1,4 +1,4 @@
-"""What happened to a device and what came of its pushes, as one line of events, the newest first."""
+"""A device's history and its pushes as one timeline, newest first."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _ICONS = {"moved": "moved", "deleted": "gone"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened: in a few words, why, and what a provider had answered.
+    """An entry of the timeline.
 
     Attributes:
-        delivery_id: of the push that it came of, where there is one.
+        delivery_id: of the push that caused it, if any.
     """
 
     at: datetime
@@ -53,7 +53,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a page begins: before a line of history, and before a message."""
+    """The start of a page: before a history line and before a message."""
 
     line: LineKey | None = None
     message: UUID | None = None
@@ -80,7 +80,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A page of events, and where the next one begins; None after the last."""
+    """A page of events and the start of the next page; None on the last page."""
 
     events: Sequence[Event]
     following: Start | None
@@ -93,9 +93,9 @@ def timeline(
     person: PersonId,
     delivery: Delivery,
 ) -> Timeline:
-    """Lines of history and pushes as one, from one more of each than fit on a page; `delivery` makes their deliveries' ids.
+    """Merge history lines and pushes; both contain one more than a page. `delivery` computes delivery IDs.
 
-    Of what one of the two has no more than a page of, nothing older than that page may be shown before it is read.
+    If one source has more than a page, nothing older than its last entry is shown before the rest is read.
     """
     told = [(of_line(one.line, delivery), one) for one in lines[:PAGE]]
     sent = [(of_push(one, person, delivery), one) for one in pushes[:PAGE]]
@@ -112,7 +112,7 @@ def timeline(
 
 
 def _joined(told: Sequence[Event], sent: Sequence[Event]) -> list[Event]:
-    """Both, the newest first; a push that turned the device is told of once, with what it made of it."""
+    """Both, newest first; a push that changed the device's status appears once."""
     of_push = {event.delivery_id: event for event in sent}
     turned = {event.delivery_id for event in told if event.delivery_id in of_push}
     lines = [
@@ -141,7 +141,7 @@ def of_line(line: HistoryLine, delivery: Delivery) -> Event:
 
 
 def of_push(push: PushLine, person: PersonId, delivery: Delivery) -> Event:
-    """What came of a push."""
+    """A push and its outcome."""
     return Event(
         at=push.settled_at,
         kind="push",

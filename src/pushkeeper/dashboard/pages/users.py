@@ -78,7 +78,7 @@ class _Users:
     async def set_role(self, request: PageRequest) -> ActionResult:
         user, role = await self._one(request), _role(request)
         await self._users.set_role(request.actor, user.user_id, role)
-        return self._done(user, f"{user.name} is {role.value} now.")
+        return self._done(user, f"{user.name} is now {role.value}.")
 
     async def new_link(self, request: PageRequest) -> ActionResult:
         user = await self._one(request)
@@ -87,12 +87,12 @@ class _Users:
     async def disable(self, request: PageRequest) -> ActionResult:
         user = await self._one(request)
         await self._users.disable(request.actor, user.user_id)
-        return self._done(user, f"{user.name} is logged out everywhere and kept out.")
+        return self._done(user, f"{user.name} is disabled and signed out of all sessions.")
 
     async def enable(self, request: PageRequest) -> ActionResult:
         user = await self._one(request)
         await self._users.enable(request.actor, user.user_id)
-        return self._done(user, f"{user.name} may log in again.")
+        return self._done(user, f"{user.name} is enabled and can log in again.")
 
     async def _one(self, request: PageRequest) -> User:
         return await self._users.one(UserId(request.number("user", "user")))

@@ -36,10 +36,10 @@ _MAX_ENDPOINT_CHARACTERS = 2_000
 
 
 def state_of(webhook: Webhook) -> str:
-    """In a word: paused, given up, failing or well."""
+    """paused, disabled (after too many failures), failing or healthy."""
     if webhook.disabled:
-        return "given up" if webhook.failing_since else "paused"
-    return "failing" if webhook.failing_since else "well"
+        return "disabled" if webhook.failing_since else "paused"
+    return "failing" if webhook.failing_since else "healthy"
 
 
 _COLUMNS: Sequence[Column[Webhook]] = (
@@ -173,14 +173,14 @@ class _Webhooks:
             with_content=wanted.with_content,
         )
         changed = await self._webhooks.change(request.actor, request.workspace_id, former.webhook_id, change)
-        return self._done(request, changed, "It is changed.")
+        return self._done(request, changed, "Webhook updated.")
 
     async def pause(self, request: PageRequest) -> ActionResult:
-        return await self._set(request, self._webhooks.pause, "It is paused. What happens waits for it.")
+        return await self._set(request, self._webhooks.pause, "Webhook paused. Events are queued.")
 
     async def enable(self, request: PageRequest) -> ActionResult:
         return await self._set(
-            request, self._webhooks.enable, "It is enabled, and goes on where it stopped, at once."
+            request, self._webhooks.enable, "Webhook enabled. Queued events are being delivered."
         )
 
     async def _set(
@@ -197,17 +197,13 @@ class _Webhooks:
         ) as entry:
             taken, said = await self._caller.ping(request.workspace_id, webhook.webhook_id)
             entry.detail = said
-        notice = (
-            f"The endpoint took the ping: {said}."
-            if taken
-            else f"The endpoint did not take the ping: {said}."
-        )
+        notice = f"Test event delivered: {said}." if taken else f"Test event failed: {said}."
         return self._done(request, webhook, notice, bad=not taken)
 
     async def delete(self, request: PageRequest) -> ActionResult:
         webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
         await self._webhooks.delete(request.actor, request.workspace_id, webhook.webhook_id)
-        notice = self._names.note(f"{webhook.name} is deleted, and what waited for it.")
+        notice = self._names.note(f"{webhook.name} deleted, including its queued events.")
         return ActionResult(answer=see_other(request.to("webhooks"), notice))
 
     def _done(
@@ -241,7 +237,7 @@ def _wanted(request: PageRequest) -> WebhookDefinition:
     if fault := url_fault(endpoint):
         raise BadRequest("endpoint", fault)
     if not events or not POSTED_EVENTS.issuperset(events):
-        raise BadRequest("events", "tick at least one")
+        raise BadRequest("events", "choose at least one event")
     return WebhookDefinition(
         name=name,
         endpoint=endpoint,

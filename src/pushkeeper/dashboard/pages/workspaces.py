@@ -51,7 +51,7 @@ class _Workspaces:
             raise BadRequest("name", f"expected 1 to {_MAX_NAME_CHARACTERS} characters")
         _, keys = await self._context.services.workspaces.create(request.actor, name)
         shown = {
-            "Site id": keys.site_id,
+            "Site ID": keys.site_id,
             "API key": keys.api_key,
             "App API key": keys.app_api_key,
             "Write key": keys.write_key,

@@ -4,8 +4,8 @@
   const root = document.documentElement;
   root.classList.remove("no-script");
 
-  const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-  const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "long" });
+  const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
   const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 4.35], ["month", 12], ["year", Infinity]];
 
@@ -15,20 +15,14 @@
       if (Math.abs(left) < size) return relative.format(Math.round(left), unit);
       left /= size;
     }
-    return full.format(at);
+    return short.format(at);
   };
 
   const tellTimes = (within) => {
     for (const told of within.querySelectorAll("time[data-time]")) {
       const at = new Date(told.dateTime);
-      const inZone = zone.formatToParts(at).find((part) => part.type === "timeZoneName");
-      if (told.dataset.time === "ago") {
-        told.textContent = longAgo(at);
-        told.title = `${full.format(at)}, ${inZone ? inZone.value : ""}`;
-      } else {
-        told.textContent = full.format(at);
-        told.title = inZone ? inZone.value : "";
-      }
+      told.textContent = told.dataset.time === "ago" ? longAgo(at) : short.format(at);
+      told.title = full.format(at);
     }
   };
 

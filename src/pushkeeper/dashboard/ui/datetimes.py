@@ -1,4 +1,4 @@
-"""Moments as they are typed: in the zone of whoever types them, which a script tells beside them; without one in UTC."""
+"""Date and time input, in the user's time zone (sent by a script), else in UTC."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def typed(text: str, zone: str, field: str) -> datetime:
-    """The moment of a text, in UTC; one that names its own offset from UTC is of no zone.
+    """Parse a date and time to UTC; one with its own offset ignores the zone.
 
     Raises:
-        BadRequest: it is none, or there is no such zone.
+        BadRequest: it is not a date and time, or the zone does not exist.
     """
     if (local := times.local(text)) is None:
         found = times.from_iso(text)

@@ -181,9 +181,9 @@ def _fields(known: Known) -> Iterator[tuple[str, str]]:
     yield from ((f"person.{name}", "person") for name in sorted(IDENTIFIERS))
     for name in known.of_people:
         yield (f"person.{name}" if _is_bare(name) else f"person.{_quoted(name)}"), "person attribute"
-    yield from (("event", "what people did"), ("segment", "a list, or a saved audience"), ("not", ""))
+    yield from (("event", "events of people"), ("segment", "a manual list or saved audience"), ("not", ""))
     yield ("everybody", "all devices")
-    yield from ((word, "of devices of a person") for word in _MATCHES)
+    yield from ((word, "across a person's devices") for word in _MATCHES)
 
 
 def _operators(field: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""How things are called on the pages: statuses, events, endings, and what a reason means."""
+"""Labels of the dashboard: statuses, events, outcomes and reasons."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pushkeeper.core.filters.to_text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from pushkeeper.services.broadcasts.service import Broadcast
     from pushkeeper.services.reports.reach import Moment
@@ -23,21 +24,21 @@ STATUS_NAMES: Mapping[str, str] = {
     "suppressed": "suppressed",
 }
 STATUS_MEANS: Mapping[str, str] = {
-    "": "not pushed to since it was registered",
-    "sent": "the push service took the last push",
-    "bounced": "the push service refused the last push because of this device",
-    "suppressed": "refused again and again: no more attempts until it is registered again",
+    "": "No push sent since registration",
+    "sent": "Last push was accepted by the push service",
+    "bounced": "Last push was rejected for this device",
+    "suppressed": "Rejected repeatedly. No further pushes until the device re-registers",
 }
 EVENT_SAYS: Mapping[str, str] = {
     "registered": "Registered",
     "imported": "Imported",
-    "refreshed": "Registered again by the same person",
+    "refreshed": "Re-registered by the same person",
     "moved": "Moved to another person",
-    "accepted": "A push was accepted",
-    "refused": "A push was refused",
-    "refused_as_stale": "Refused as of before its registration",
+    "accepted": "Push accepted",
+    "refused": "Push rejected",
+    "refused_as_stale": "Stale rejection ignored (older than this registration)",
     "deleted": "Deleted",
-    "undone": "A strike was taken back",
+    "undone": "Bounce reverted",
     "merged": "Merged with the same token in another spelling",
 }
 ENDING_TONES: Mapping[str, str] = {
@@ -62,71 +63,153 @@ METRIC_TONES: Mapping[str, str] = {
     "attempted": "unused",
     "drafted": "unused",
 }
+METRIC_NAMES: Mapping[str, str] = {"sent": "accepted", "dropped": "skipped", "undeliverable": "no device"}
+ROUTE_STATES: Mapping[str, str] = {
+    "proved": "verified",
+    "unproved": "not verified",
+    "slowed": "rate-limited",
+    "paused": "paused",
+}
 BROADCAST_TONES: Mapping[str, tuple[str, str]] = {
     "draft": ("unused", "unused"),
     "scheduled": ("unused", "clock"),
     "sending": ("sent", "moved"),
     "paused": ("bounced", "bounced"),
     "sent": ("sent", "done"),
+    "sent with errors": ("bounced", "warn"),
+    "no recipients": ("unused", "unused"),
     "stopped": ("suppressed", "suppressed"),
     "cancelled": ("unused", "gone"),
     "failed": ("suppressed", "suppressed"),
 }
 NO_END_BECAUSE: Mapping[str, str] = {
-    "not_started": "it waits for its hour",
-    "paused": "it is paused",
-    "route_paused": "what is left waits for a route that is paused",
-    "nothing_yet": "nothing of it has come to an end of late",
+    "not_started": "waiting for its scheduled time",
+    "paused": "paused",
+    "route_paused": "remaining pushes are waiting for a paused route",
+    "nothing_yet": "no pushes processed yet",
 }
 STEP_NAMES: Mapping[str, str] = {
-    "known": "Known",
+    "known": "Identity",
     "audience": "Audience",
-    "owner": "Whose",
+    "owner": "Owner",
     "status": "Status",
-    "preference": "Wishes",
+    "preference": "Subscription",
     "content": "Content",
     "route": "Route",
     "plan": "Plan",
     "attempts": "Attempts",
-    "reports": "App",
+    "reports": "App events",
 }
 PLATFORM_NAMES: Mapping[str, str] = {"ios": "iOS", "android": "Android", "web": "Web"}
 
 
 ACTIVITY_SAYS: Mapping[str, str] = {
     "event": "Event",
-    "page": "Saw the page",
-    "screen": "Saw the screen",
-    "profile_create": "Became known",
-    "sent_push": "A push was accepted",
-    "bounced_push": "A push bounced",
-    "dropped_push": "A push was left out",
-    "failed_push": "A push failed",
-    "undeliverable_push": "A push had no device to go to",
-    "delivered_push": "The app got a push",
-    "opened_push": "Opened a push",
-    "clicked_push": "Followed the link of a push",
-    "converted_push": "Did what a push was for",
+    "page": "Viewed page",
+    "screen": "Viewed screen",
+    "profile_create": "Profile created",
+    "sent_push": "Push accepted",
+    "bounced_push": "Push bounced",
+    "dropped_push": "Push skipped",
+    "failed_push": "Push failed",
+    "undeliverable_push": "Undeliverable (no device)",
+    "delivered_push": "Push delivered",
+    "opened_push": "Push opened",
+    "clicked_push": "Push link clicked",
+    "converted_push": "Converted",
 }
 
 
+_VERBS = {
+    "make": "create",
+    "change": "update",
+    "put": "save",
+    "probe": "test",
+    "ping": "test",
+    "log_in": "log in",
+}
+_ACTIONS = {
+    "strikes.undo": "Revert bounces",
+    "strikes.resume": "Resume reverting bounces",
+    "tokens.read": "Read tokens",
+    "push.send": "Send push",
+    "user.log_in": "Log in",
+    "user.log_out": "Log out",
+    "user.set_password": "Set password",
+    "user.change_password": "Change password",
+    "user.link": "Create login link",
+    "user.role": "Change role",
+    "route.apply": "Apply held rejections",
+    "route.discard": "Discard held rejections",
+}
+_SOME_FAILED = ("failed", "expired", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A broadcast's state as shown; `due_at` is when its first or next time zone is due, while it is scheduled."""
+
+    name: str
+    due_at: datetime | None = None
+
+    @property
+    def tone(self) -> tuple[str, str]:
+        return BROADCAST_TONES[self.name]
+
+
+def broadcast_state(broadcast: Broadcast, outcomes: Mapping[str, int], now: datetime) -> State:
+    """The state of a broadcast, which is not just "sent" if pushes failed or there was nobody to send to.
+
+    A broadcast by local time counts as scheduled until the first device's time zone is due.
+    """
+    state, at = broadcast.shown_state, broadcast.pass_at
+    total = sum(outcomes.values())
+    if state == "scheduled" or (
+        state == "sending" and not total and not broadcast.devices and at is not None and at > now
+    ):
+        return State("scheduled", at)
+    if state != "sent":
+        return State(state)
+    if not total:
+        return State("no recipients")
+    failed = sum(outcomes.get(name, 0) for name in _SOME_FAILED)
+    if failed and not outcomes.get("accepted"):
+        return State("failed")
+    return State("sent with errors" if failed else "sent")
+
+
+def action(code: str) -> str:
+    """An action of the audit log in words: "broadcast.make" is "Create broadcast"."""
+    if code in _ACTIONS:
+        return _ACTIONS[code]
+    noun, _, verb = code.partition(".")
+    verb = _VERBS.get(verb, verb.replace("_", " "))
+    return f"{verb[:1].upper()}{verb[1:]} {noun.replace('_', ' ')}"
+
+
+def metric_name(name: str) -> str:
+    """The label of a delivery metric, which is the word for that outcome everywhere."""
+    return METRIC_NAMES.get(name, name)
+
+
 def because(reason: str) -> str:
-    """What a reason code means, as part of a sentence; empty when there is nothing to say."""
-    return MEANINGS.get(reason) or reason.replace("_", " ")
+    """What a reason code means, as a phrase; empty without a reason."""
+    meaning = MEANINGS.get(reason) or reason.replace("_", " ")
+    return meaning[:1].upper() + meaning[1:]
 
 
 def activity(kind: str, name: str | None) -> str:
-    """What somebody did or what happened to them, in a few words."""
+    """The label of an activity."""
     if kind == "device_change":
-        return f"A device: {(EVENT_SAYS.get(name or '') or name or 'changed').lower()}"
+        return f"Device: {(EVENT_SAYS.get(name or '') or name or 'changed').lower()}"
     if kind == "failed_attribute_change":
-        return f"The {name} was not applied: it belongs to somebody else, or the person has another"
+        return f"{name} not applied: it belongs to another person, or this person already has one"
     said = ACTIVITY_SAYS.get(kind, kind)
     return f"{said} {name}" if name else said
 
 
 def activity_tone(kind: str, told: Mapping[str, object]) -> str:
-    """The tone of an activity: of a device, that of what it became."""
+    """The tone of an activity; for a device change, that of the new status."""
     if kind == "device_change":
         return str(told.get("to_status") or "unused")
     return METRIC_TONES.get(kind.removesuffix("_push"), "unused")
@@ -134,7 +217,7 @@ def activity_tone(kind: str, told: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ActivityText:
-    """What is told of an activity: a provider's answer, what that means, and the rest as it was said."""
+    """Details of an activity: the provider's response, its meaning, and all other fields."""
 
     answer: str
     because: str
@@ -145,7 +228,7 @@ _OF_ANSWERS = ("from_status", "to_status", "provider", "provider_status", "provi
 
 
 def activity_told(told: Mapping[str, Any]) -> ActivityText:
-    """What is told of an activity."""
+    """The details of an activity."""
     return ActivityText(
         answer=answer_of(told.get("provider"), told.get("provider_status"), told.get("provider_reason")),
         because=because(str(told.get("reason") or "")),
@@ -154,31 +237,31 @@ def activity_told(told: Mapping[str, Any]) -> ActivityText:
 
 
 def answer_of(provider: str | None, status: int | None, reason: str | None) -> str:
-    """What a provider answered, in its own words; empty when it was not asked."""
+    """The provider's response; empty if it was not asked."""
     name = {"apns": "APNs", "fcm": "FCM"}.get(provider or "", provider or "")
     return " ".join(str(part) for part in (name, status, reason) if part)
 
 
 def activity_icon(kind: str, tone: str) -> str:
-    """The shape of an activity."""
+    """The icon of an activity."""
     return tone if kind.endswith("_push") or kind == "device_change" else "unused"
 
 
 def platform(name: str) -> str:
-    """A platform's name as its makers write it."""
+    """A platform's name as its vendor writes it."""
     return PLATFORM_NAMES.get(name, name)
 
 
 def share(part: float, whole: float) -> str:
-    """A part of a whole in per cent; a dash of nothing."""
+    """A percentage; a dash if the whole is zero."""
     if not whole:
         return "–"  # noqa: RUF001 - a dash
     per_cent = 100 * part / whole
-    return f"{per_cent:.1f} %" if 0 < per_cent < 99.95 else f"{per_cent:.0f} %"  # noqa: PLR2004 - rounds to 100
+    return f"{per_cent:.1f}%" if 0 < per_cent < 99.95 else f"{per_cent:.0f}%"  # noqa: PLR2004 - rounds to 100
 
 
 def parts(counts: Mapping[str, int], whole: float) -> list[tuple[str, float, float]]:
-    """What is counted by ink as the parts of a bar: each with where it begins and how long it is, in per cent of a whole."""
+    """The segments of a bar: color, start and length, in percent of the whole."""
     found, at = [], 0.0
     for ink, count in counts.items():
         length = 100 * count / whole if whole else 0.0
@@ -189,7 +272,7 @@ def parts(counts: Mapping[str, int], whole: float) -> list[tuple[str, float, flo
 
 
 def span(seconds: float | None) -> str:
-    """A length of time in its greatest unit; a dash of none."""
+    """A duration in its largest unit; a dash if unknown."""
     if seconds is None:
         return "–"  # noqa: RUF001 - a dash
     for unit, length_s in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
@@ -199,41 +282,41 @@ def span(seconds: float | None) -> str:
 
 
 def rate(per_s: float) -> str:
-    """A rate: in a minute where it is less than one in a second."""
+    """A rate; per minute if it is below one per second."""
     if per_s >= 1:
-        return f"{per_s:,.0f} a second"
-    return f"{per_s * 60:,.3g} a minute"
+        return f"{per_s:,.0f}/s"
+    return f"{per_s * 60:,.3g}/min"
 
 
 def rounded(value: float) -> int:
-    """A number of which only the first two digits are known."""
+    """A number rounded to two significant digits."""
     digits = len(str(int(value)))
     return int(round(value, -(digits - 2))) if digits > 2 else int(value)  # noqa: PLR2004 - two digits
 
 
 def broadcast_name(broadcast: Broadcast) -> str:
-    """What a broadcast is called: as somebody named it, or else by what it says."""
+    """The name of a broadcast, else its title, message or number."""
     said = broadcast.name or broadcast.content.title or broadcast.content.message
     return said or f"Broadcast {broadcast.broadcast_id}"
 
 
 def audience(broadcast: Broadcast) -> str:
-    """To whom a broadcast goes: its filter in the text form, or how they were named."""
+    """The audience of a broadcast: its filter as text, or what was listed instead."""
     if broadcast.audience is not None:
         given = broadcast.audience
         return given if isinstance(given, str) else text_of(read(given))
     if broadcast.device_ids is not None:
-        return f"{plural(len(broadcast.device_ids), 'device')} by their tokens"
-    return "people by their names" if broadcast.listed else EVERYBODY
+        return f"{plural(len(broadcast.device_ids), 'listed device')}"
+    return "listed people" if broadcast.listed else EVERYBODY
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """So many of something."""
+    """A count with its noun."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def chart_of_moments(moments: Sequence[Moment]) -> list[dict[str, object]]:
-    """Devices by last status as the series of a chart, the lowest first."""
+    """Devices by last status as chart series, the lowest first."""
     return [
         {
             "name": STATUS_NAMES[status],

@@ -60,7 +60,7 @@ class LiveStreams:
             TooManyRequests: too many watch already.
         """
         if self._open >= MOST_STREAMS:
-            raise TooManyRequests("too many watch at this moment")
+            raise TooManyRequests("too many live connections")
         return Response(parts=self._events(state, look), content_type=EVENTS, headers=(_BEHIND_PROXIES,))
 
     async def _events(self, state: str, look: Callable[[], Awaitable[Frame]]) -> AsyncGenerator[bytes, None]:

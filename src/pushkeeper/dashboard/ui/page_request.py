@@ -72,8 +72,8 @@ class Form:
 
 
 def said_of(error: PushkeeperError) -> str:
-    """An error's sentence without the field's name before it."""
-    return error.problem if isinstance(error, BadRequest) else error.message
+    """An error as a sentence, without the name of the field that it stands next to."""
+    return error.beside_its_field if isinstance(error, BadRequest) else error.sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class PageRequest:
         """
         text = self.segments[name]
         if not _is_number(text):
-            raise NotFound(f"{what}: not found")
+            raise NotFound(f"{what.capitalize()} not found")
         return int(text)
 
     def asked(self, name: str) -> str:

@@ -120,7 +120,7 @@ class Creation:
             kind = TemplateKind.BROADCAST
             found = await templates.of_workspace(self._database, workspace, kind, request.template_id)
             if not found:
-                raise NotFound("template: no broadcast template has this number")
+                raise NotFound("Broadcast template not found")
             template = found[0]
         to_all = request.send_to_unsubscribed
         telling = SendOptions(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.store.jobs import Claim
 
-TOO_SLOW = "its audience takes too long to count"
+TOO_SLOW = "counting this audience timed out"
 
 
 async def audience_of(database: Database, workspace: WorkspaceId, broadcast: Broadcast) -> Targeting:
@@ -90,7 +90,7 @@ class Estimates:
         """
         broadcast, now = await broadcasts.one(self._database, workspace, broadcast_id), datetime.now(UTC)
         if broadcast is None:
-            raise NotFound("broadcast: not found")
+            raise NotFound("Broadcast not found")
         found = await self._preflight(broadcast)
         asked_at = now if broadcast.estimate is None else broadcast.estimate.asked_at
 
@@ -109,7 +109,7 @@ class Estimates:
             return None  # another attempt would take as long
 
     async def look(self, broadcast: Broadcast) -> Preflight:
-        """What is to be expected of it, as things stand now.
+        """Recalculate the estimate.
 
         Raises:
             TooSlow: its audience cannot be counted within a minute.

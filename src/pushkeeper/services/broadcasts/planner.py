@@ -210,7 +210,7 @@ async def _definitions(connection: Connection, broadcast: Broadcast) -> dict[str
     while open_:
         number = open_.pop()
         if number not in there:
-            raise BadRequest("audience", f"there is no segment {number} any more")
+            raise BadRequest("audience", f"segment {number} does not exist any more")
         if number in kept and str(number) not in found:
             found[str(number)] = kept[number]
             open_ |= filter_saved.named(segments.definition(number, kept[number]).node)

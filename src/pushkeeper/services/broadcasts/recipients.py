@@ -44,7 +44,7 @@ async def resolve(
         if person is not None:
             found.append((person, one.data))
         elif not ignore_missing:
-            raise BadRequest(one.place, f"nobody has this {one.who.kind}")
+            raise BadRequest(one.place, f"no person found with this {one.who.kind}")
     return found
 
 
@@ -67,7 +67,7 @@ async def resolve_devices(
         if key in known:
             found += known[key]
         elif not ignore_missing:
-            raise BadRequest(place, "nobody has this device")
+            raise BadRequest(place, "no device found")
     return found
 
 

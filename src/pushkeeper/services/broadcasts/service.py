@@ -19,7 +19,7 @@ from pushkeeper.services.messages.templates import MessageContent
 from pushkeeper.store.broadcasts import broadcasts, estimates
 from pushkeeper.store.broadcasts import progress as broadcast_progress
 from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState, EstimateState
-from pushkeeper.store.broadcasts.progress import Minute, Tally
+from pushkeeper.store.broadcasts.progress import FailureDetail, Minute, Tally
 from pushkeeper.store.db.statements import LostRace
 
 if TYPE_CHECKING:
@@ -35,11 +35,20 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
-__all__ = ["Broadcast", "BroadcastState", "BroadcastStatus", "Broadcasts", "EstimateState", "Minute", "Tally"]
+__all__ = [
+    "Broadcast",
+    "BroadcastState",
+    "BroadcastStatus",
+    "Broadcasts",
+    "EstimateState",
+    "FailureDetail",
+    "Minute",
+    "Tally",
+]
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DEVICE = "no_device"
-_NOT_FOUND = "broadcast: not found"
+_NOT_FOUND = "Broadcast not found"
 _TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
 # What the audit log writes as it was and is, and of what only that it changed.
 _WRITTEN = ("state", "paused_at", "name", "template_id", "unit", "per_s", "send_to_unsubscribed", "dry_run")
@@ -77,7 +86,7 @@ class Broadcasts:
             if request.once is not None:
                 known = await broadcasts.once(connection, workspace, request.once[0])
                 if known is not None:
-                    entry.detail = "it was there already, by its idempotency key"
+                    entry.detail = "already existed (same idempotency key)"
                     return _same(known, request.once[1])
             made = await creation.insert(connection, workspace, checked, start=start)
             if made is None:
@@ -113,7 +122,9 @@ class Broadcasts:
 
         async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
-                raise Conflict(f"broadcast: it is {broadcast.state}, and only a draft can be changed")
+                raise Conflict(
+                    f"Broadcast {broadcast.broadcast_id} is {broadcast.shown_state}; only drafts can be edited"
+                )
             _require_version(broadcast, version)
             await creation.replace(connection, broadcast, checked)
             await estimates.request(connection, workspace, broadcast_id)
@@ -167,7 +178,7 @@ class Broadcasts:
 
         async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.started_at is not None or broadcast.state in _ENDED:
-                raise Conflict("broadcast: it has begun or ended, and is not estimated any more")
+                raise Conflict("Broadcast has already started; it cannot be estimated")
             await estimates.request(connection, workspace, broadcast_id)
 
         return await self._change(workspace, broadcast_id, work)
@@ -183,10 +194,13 @@ class Broadcasts:
         tallies: Sequence[Tally] = ()
         waiting: Sequence[RemainingDevices] = ()
         minutes: Sequence[Minute] = ()
+        details: Sequence[FailureDetail] = ()
         if (message_id := broadcast.message_id) is not None:
             tallies = await broadcast_progress.tallies(self._database, workspace, message_id)
             waiting = await broadcast_progress.waiting(self._database, workspace, message_id)
             minutes = await broadcast_progress.minutes(self._database, workspace, message_id, since)
+            if any(tally.ending == "failed" for tally in tallies):
+                details = await broadcast_progress.details(self._database, workspace, message_id)
         facts = progress.ProgressInput(
             now=now,
             started=broadcast.started_at is not None,
@@ -210,11 +224,12 @@ class Broadcasts:
             progress=progress.tell(facts),
             tallies=tallies,
             waiting=waiting,
+            details=details,
             lacks_worker=pending and not await estimates.has_worker(self._database),
         )
 
     async def minutes(self, workspace: WorkspaceId, broadcast_id: int) -> list[Minute]:
-        """How many of its pushes came to what, minute by minute (UTC) since it began.
+        """Outcomes per minute (UTC) since it started.
 
         Raises:
             NotFound: it does not exist.
@@ -237,7 +252,9 @@ class Broadcasts:
 
         async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
-                raise Conflict(f"broadcast: it is {broadcast.state}, and can be started only once")
+                raise Conflict(
+                    f"Broadcast {broadcast.broadcast_id} has already started (state: {broadcast.shown_state})"
+                )
             _require_version(broadcast, version)
             due = schedule.passes(broadcast.schedule, datetime.now(UTC))
             await broadcasts.start(connection, broadcast, due)
@@ -246,7 +263,7 @@ class Broadcasts:
 
     @audited("broadcast.pause", "broadcast_id")
     async def pause(self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
-        """Let nothing more of it leave until it is resumed; what is on its way to a phone already arrives.
+        """Pause sending until it is resumed; pushes in flight still arrive.
 
         Raises:
             Conflict: it is not under way, or is paused already.
@@ -256,14 +273,14 @@ class Broadcasts:
         async def work(connection: Connection, broadcast: Broadcast) -> None:
             await _require_under_way(connection, broadcast)
             if broadcast.paused_at is not None:
-                raise Conflict("broadcast: it is paused already")
+                raise Conflict("Broadcast is already paused")
             await broadcasts.pause(connection, broadcast)
 
         return await self._change(workspace, broadcast_id, work, entry)
 
     @audited("broadcast.resume", "broadcast_id")
     async def resume(self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
-        """Let it go on.
+        """Resume sending.
 
         Raises:
             Conflict: it is not paused.
@@ -272,7 +289,7 @@ class Broadcasts:
 
         async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.paused_at is None:
-                raise Conflict("broadcast: it is not paused")
+                raise Conflict("Broadcast is not paused")
             await broadcasts.resume(connection, broadcast)
 
         return await self._change(workspace, broadcast_id, work, entry)
@@ -326,8 +343,8 @@ def _require_version(broadcast: Broadcast, version: int | None) -> None:
     """
     if version is not None and broadcast.version != version:
         raise Conflict(
-            f"version: broadcast {broadcast.broadcast_id} has version {broadcast.version} by now, not {version}: "
-            "somebody else changed it; read it again and repeat the request with its version"
+            f"Broadcast {broadcast.broadcast_id} was changed by someone else: it has version {broadcast.version}, "
+            f"not {version}. Read it again, and repeat the request with the current version"
         )
 
 
@@ -338,9 +355,9 @@ async def _require_under_way(connection: Connection, broadcast: Broadcast) -> No
         Conflict: there is not, or it was not started.
     """
     if broadcast.state not in _UNDER_WAY:
-        raise Conflict(f"broadcast: it is {broadcast.state}")
+        raise Conflict(f"Broadcast {broadcast.broadcast_id} is {broadcast.shown_state}")
     if broadcast.state is BroadcastState.PLANNED and not await broadcasts.is_waiting(connection, broadcast):
-        raise Conflict("broadcast: all of it is sent")
+        raise Conflict("Broadcast is already sent")
 
 
 def _same(known: tuple[int, bytes], asked: bytes) -> int:
@@ -351,5 +368,5 @@ def _same(known: tuple[int, bytes], asked: bytes) -> int:
     """
     number, before = known
     if before != asked:
-        raise Conflict("idempotency_key: it was used for another broadcast")
+        raise Conflict("This idempotency_key was already used for another broadcast")
     return number

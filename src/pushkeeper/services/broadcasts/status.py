@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.broadcasts.progress import Progress
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
-    from pushkeeper.store.broadcasts.progress import RemainingDevices, Tally
+    from pushkeeper.store.broadcasts.progress import FailureDetail, RemainingDevices, Tally
 
 _ACCEPTED = "accepted"
 
@@ -22,6 +22,7 @@ class BroadcastStatus:
     """How a broadcast does: how far it has come, what came of it, and what it waits for.
 
     Attributes:
+        details: the most frequent details of failed pushes, by reason.
         lacks_worker: its estimate is to be made, and no worker is alive that could.
     """
 
@@ -29,6 +30,7 @@ class BroadcastStatus:
     progress: Progress
     tallies: Sequence[Tally]
     waiting: Sequence[RemainingDevices]
+    details: Sequence[FailureDetail] = ()
     lacks_worker: bool = False
 
     @property

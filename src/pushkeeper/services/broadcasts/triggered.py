@@ -64,9 +64,9 @@ class Triggers:
         entry.target = str(template_id)
         found = await templates.of_workspace(self._database, workspace, TemplateKind.BROADCAST, template_id)
         if not found:
-            raise NotFound("broadcast: not found")
+            raise NotFound("Broadcast not found")
         if await broadcasts.under_plan(self._database, workspace, template_id) >= MOST_UNDER_PLAN:
-            raise TooManyRequests(f"broadcast: {MOST_UNDER_PLAN} of it are still being planned")
+            raise TooManyRequests(f"{MOST_UNDER_PLAN} triggers of this broadcast are still being planned")
         if request.recipients is None and request.file_url is None and request.audience is None:
             request = replace(request, audience=found[0].audience)
         number = await self._send(workspace, request)
@@ -81,7 +81,7 @@ class Triggers:
         """
         found = await broadcasts.one(self._database, workspace, broadcast_id)
         if found is None or found.template_id != template_id:
-            raise NotFound("trigger: not found")
+            raise NotFound("Trigger not found")
         return found
 
     async def all(

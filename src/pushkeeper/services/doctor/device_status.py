@@ -1,4 +1,4 @@
-"""Whether devices stand as their history says, and whether jobs get done."""
+"""Whether devices consistent with their history, and whether jobs get done."""
 
 from __future__ import annotations
 
@@ -35,22 +35,24 @@ async def of_ledger(database: Database, *, whole: bool) -> list[Finding]:
                 workspace.workspace_id, parts=parts, within_s=inf if whole else _SAMPLED_FOR_S
             )
         except (TooSlow, TooManyRequests) as error:
-            todo = "try again while less is going on"
+            todo = "try again when the database is less busy"
             found.append(attention(_LEDGER, error.message, todo, about=workspace.name))
             continue
         if checked.wrong:
             first = checked.examples[0]
-            said = f"{checked.wrong:,} of {checked.devices:,} devices are other than their history: {first['what']}"
-            todo = (
-                f"compare the rows of device {first['device']} in devices and device_history, and report it"
+            said = (
+                f"{checked.wrong:,} of {checked.devices:,} devices don't match their history: {first['what']}"
             )
+            todo = f"compare the rows of device {first['device']} in devices and device_history, and report the problem"
             found.append(wrong(_LEDGER, said, todo, about=workspace.name))
         else:
             sampled = (
-                f" ({checked.share:.0%} of all: --whole-history looks at each)" if checked.share < 1 else ""
+                f" ({checked.share:.0%} of all; --whole-history checks every device)"
+                if checked.share < 1
+                else ""
             )
-            untold = f"; the history of {checked.untold:,} is not kept any more" if checked.untold else ""
-            said = f"{checked.devices:,} devices stand as their history says{untold}{sampled}"
+            untold = f"; the history of {checked.untold:,} has been deleted" if checked.untold else ""
+            said = f"{checked.devices:,} devices consistent with their history{untold}{sampled}"
             found.append(ok(_LEDGER, said, about=workspace.name))
     return found
 
@@ -58,7 +60,7 @@ async def of_ledger(database: Database, *, whole: bool) -> list[Finding]:
 async def of_jobs(database: Database) -> list[Finding]:
     """Jobs that failed in the last week, or that fail again and again."""
     found = await jobs.troubled(database)
-    return [_of_job(job) for job in found] or [ok(_JOBS, "none fails")]
+    return [_of_job(job) for job in found] or [ok(_JOBS, "no failing jobs")]
 
 
 async def of_rows(database: Database) -> list[Finding]:

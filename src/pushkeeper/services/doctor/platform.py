@@ -42,9 +42,9 @@ def folder(settings: Settings) -> list[Finding]:
     key = settings.data_dir / "secret.key"
     if settings.secret_key is None and key.exists():
         if key.stat().st_mode & _OTHERS:
-            found.append(wrong("secret key", f"others can read {key}", f"chmod 600 {key}"))
+            found.append(wrong("secret key", f"{key} is readable by other users", f"chmod 600 {key}"))
         else:
-            found.append(ok("secret key", f"in {key}; back it up, away from the database"))
+            found.append(ok("secret key", f"in {key}; back it up separately from the database"))
     if settings.tls_cert is not None:
         found.append(certificate(settings.tls_cert, datetime.now(UTC)))
     elif settings.tls_self_signed:
@@ -70,13 +70,13 @@ def python(version: tuple[int, int, int]) -> Finding:
 def _disk(data_dir: Path, *, embedded: bool) -> Finding:
     there = next(folder for folder in (data_dir, *data_dir.resolve().parents) if folder.exists())
     usage = shutil.disk_usage(there)
-    said = f"{usage.free / _GIB:,.1f} GiB of {usage.total / _GIB:,.1f} GiB are free where {data_dir} is"
+    said = f"{usage.free / _GIB:,.1f} GiB of {usage.total / _GIB:,.1f} GiB free in {data_dir}"
     if not embedded:
         return ok("disk", f"{said}; the database's own disk cannot be seen from here")
     if usage.free < _GIB // 2 or usage.free < usage.total // 50:
-        return wrong("disk", said, "make room: PostgreSQL stops when it is full")
+        return wrong("disk", said, "free up disk space: PostgreSQL stops when the disk is full")
     if usage.free < 2 * _GIB or usage.free < usage.total // 10:
-        return attention("disk", said, "make room, or keep less (the settings keep_…_days)")
+        return attention("disk", said, "free up disk space, or lower retention (the settings keep_…_days)")
     return ok("disk", said)
 
 
@@ -85,10 +85,10 @@ def certificate(file: Path, now: datetime, todo: str = "renew it, and restart th
     try:
         ends_at = x509.load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc
     except (OSError, ValueError) as error:
-        return wrong("TLS certificate", f"{file} cannot be read: {error}", "give tls_cert a PEM file")
-    said = f"good until {ends_at:%Y-%m-%d}"
+        return wrong("TLS certificate", f"{file} cannot be read: {error}", "set tls_cert to a PEM file")
+    said = f"valid until {ends_at:%Y-%m-%d}"
     if ends_at <= now:
-        return wrong("TLS certificate", f"over since {ends_at:%Y-%m-%d}", todo)
+        return wrong("TLS certificate", f"expired on {ends_at:%Y-%m-%d}", todo)
     if ends_at - now < _SOON:
         return attention("TLS certificate", said, todo)
     return ok("TLS certificate", said)
@@ -252,10 +252,10 @@ async def clock(database: Database) -> list[Finding]:
 
 def skewed(whose: str, skew_s: float, attention_s: float, wrong_s: float) -> Finding:
     """What a difference between a clock and ours amounts to."""
-    said = f"{abs(skew_s):,.1f} s {'ahead of' if skew_s > 0 else 'behind'} this machine's"
-    todo = "let both machines keep time by NTP"
+    said = f"{abs(skew_s):,.1f} s {'ahead of' if skew_s > 0 else 'behind'} this host's"
+    todo = "synchronize both clocks with NTP"
     if abs(skew_s) > wrong_s:
         return wrong("clock", said, todo, about=whose)
     if abs(skew_s) > attention_s:
         return attention("clock", said, todo, about=whose)
-    return ok("clock", "as this machine's", about=whose)
+    return ok("clock", "in sync with this host", about=whose)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.replica import ReplicaSettings
 
-_AWAY = "see that it runs, and lets the user of replica_url in"
+_AWAY = "check that it is running and accepts the user of replica_url"
 _TROUBLES = {
     Trouble.PRIMARY_AWAY: (
-        "the primary does not say what it should have",
-        "see what is said of the database",
+        "the primary does not report its position",
+        "see the check of the database",
     ),
-    Trouble.NOT_A_STANDBY: ("it is no standby, or no longer one", "point replica_url at a standby"),
+    Trouble.NOT_A_STANDBY: ("it is not a standby (any more)", "point replica_url at a standby"),
     Trouble.OTHER_DATABASE: (
         "it is no copy of our database: another cluster, or another database or schema of this one",
         "name a standby of database_url in replica_url, with the same database, user and options",
@@ -48,14 +48,14 @@ async def of_replica(database: Database) -> list[Finding]:
         case None:
             pass
         case Trouble.LAGGING:
-            said = f"{span(replica.lag_s or 0.0)} behind: the primary answers in its place"
+            said = f"{span(replica.lag_s or 0.0)} behind; the primary is used instead"
             return [
                 attention(
-                    "replica", said, "see what holds up its replay, or raise replica_max_lag_s", about=at
+                    "replica", said, "find out what delays its replay, or raise replica_max_lag_s", about=at
                 )
             ]
         case trouble:
-            said, todo = _TROUBLES.get(trouble, (f"it does not answer: {replica.error}", _AWAY))
+            said, todo = _TROUBLES.get(trouble, (f"not responding: {replica.error}", _AWAY))
             make = wrong if trouble in _MISDIRECTED else attention
             return [make("replica", said, todo, about=at)]
     before = datetime.now(UTC)

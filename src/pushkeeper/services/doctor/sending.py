@@ -39,7 +39,7 @@ PROBE_WITHIN_S = 20.0
 _OLD_DUE_S = (60.0, 600.0)
 _MUCH_WAITS = 100_000
 _REPLACE = "pushkeeper credentials update"
-_SEALED_OTHERWISE = f"give back the secret key that was in use, or {_REPLACE}"
+_SEALED_OTHERWISE = f"restore the secret key that was in use, or {_REPLACE}"
 # Google refuses what was signed five minutes away from now; Apple, an hour.
 _PROVIDER_SKEW_S = (60.0, 240.0)
 
@@ -85,7 +85,7 @@ def of_keys(opened: list[Key], now: datetime) -> list[Finding]:
     """Whether the keys can be read, and until when they are good."""
     if not opened:
         todo = "pushkeeper credentials add fcm (or apns)"
-        return [attention("keys", "there are none: nothing can be sent", todo)]
+        return [attention("keys", "none: nothing can be sent", todo)]
     return [_of_key(key, now) for key in opened]
 
 
@@ -95,14 +95,14 @@ def _of_key(key: Key, now: datetime) -> Finding:
     credential = key.credential
     about = f"{key.workspace}: {credential.provider.value} {credential.app}"
     if (text := credential.facts.get("expires_at")) is None:
-        return ok("keys", f"a {credential.kind.replace('_', ' ')}, which has no end", about=about)
+        return ok("keys", f"a {credential.kind.replace('_', ' ')} (does not expire)", about=about)
     ends_at = datetime.fromisoformat(text)
     todo = "pushkeeper credentials update apns --certificate …"
     if ends_at <= now:
-        return wrong("keys", f"the certificate is over since {ends_at:%Y-%m-%d}", todo, about=about)
+        return wrong("keys", f"the certificate expired on {ends_at:%Y-%m-%d}", todo, about=about)
     if ends_at - now < credentials.EXPIRES_SOON:
-        return attention("keys", f"the certificate ends on {ends_at:%Y-%m-%d}", todo, about=about)
-    return ok("keys", f"a certificate, good until {ends_at:%Y-%m-%d}", about=about)
+        return attention("keys", f"the certificate expires on {ends_at:%Y-%m-%d}", todo, about=about)
+    return ok("keys", f"certificate, valid until {ends_at:%Y-%m-%d}", about=about)
 
 
 async def of_routes(database: Database) -> list[Finding]:
@@ -125,24 +125,26 @@ def _of_route(route: Route, about: str, held: int, alerts: list[RouteAlert]) -> 
         make = attention if route.pause_kind is PauseKind.OPERATOR else wrong
         yield make("routes", said, _REMEDIES[route.pause_kind], about=about)
     elif route.throttled_until is not None and route.throttled_until > datetime.now(UTC):
-        yield attention("routes", "its provider asked for a rest", "wait: it goes on by itself", about=about)
+        yield attention(
+            "routes", "rate-limited by the provider", "wait; it resumes automatically", about=about
+        )
     elif route.accepted_at is None:
-        yield ok("routes", "has accepted nothing yet", about=about)
+        yield ok("routes", "not verified: no push accepted yet", about=about)
     else:
-        yield ok("routes", f"first accepted a push on {route.accepted_at:%Y-%m-%d}", about=about)
+        yield ok("routes", f"verified on {route.accepted_at:%Y-%m-%d}", about=about)
     if held:
-        todo = "pushkeeper routes apply (the devices are gone) or discard (our setting was wrong)"
-        yield attention("held refusals", f"{held:,}", todo, about=about)
+        todo = "pushkeeper routes apply (the apps were uninstalled) or discard (configuration error)"
+        yield attention("held rejections", f"{held:,}", todo, about=about)
     for alert in alerts:
-        todo = "look the code up in docs/reference/verdicts.md"
+        todo = "look up the reason code in the documentation: docs/reference/verdicts.md"
         yield attention("alerts", f"{alert.reason}, {alert.times:,} times: {alert.alert}", todo, about=about)
 
 
 _REMEDIES = {
-    PauseKind.OPERATOR: "pushkeeper routes resume, when it is to go on",
-    PauseKind.CREDENTIALS: "pushkeeper credentials update; a probe asks every five minutes, too",
-    PauseKind.UNTRUSTED: "see who answers in the provider's place: a proxy, a wrong clock, a wrong CA",
-    PauseKind.GUARD: "pushkeeper routes apply (the devices are gone) or discard (our setting was wrong)",
+    PauseKind.OPERATOR: "run pushkeeper routes resume when sending may continue",
+    PauseKind.CREDENTIALS: "pushkeeper credentials update; it is also retried every 5 minutes",
+    PauseKind.UNTRUSTED: "check for an intercepting proxy, a wrong clock or a wrong CA",
+    PauseKind.GUARD: "pushkeeper routes apply (the apps were uninstalled) or discard (configuration error)",
 }
 
 
@@ -161,7 +163,7 @@ async def _probe(key: Key) -> list[Finding]:
         async with asyncio.timeout(PROBE_WITHIN_S):
             verdict = await prober.probe()
     except TimeoutError:
-        return [wrong("probe", f"no answer in {PROBE_WITHIN_S:.0f} s", _UNREACHED, about=about)]
+        return [wrong("probe", f"no response in {PROBE_WITHIN_S:.0f} s", _UNREACHED, about=about)]
     finally:
         await prober.aclose(0.0)
     found = [_probed(verdict, about)]
@@ -172,25 +174,25 @@ async def _probe(key: Key) -> list[Finding]:
     return found
 
 
-_UNREACHED = "see that this machine reaches the provider: name service, firewall, proxy"
+_UNREACHED = "check that this host can reach the provider (DNS, firewall, proxy)"
 
 
 def _probed(verdict: Verdict, about: str) -> Finding:
     said = " ".join(filter(None, [f"{verdict.code}:", str(verdict.status or ""), verdict.reason]))
     match verdict.outcome:
         case Accepted() | Refused():
-            return ok("probe", f"answers as it should to a push for nobody ({said})", about=about)
+            return ok("probe", f"test push OK (invalid token rejected as expected: {said})", about=about)
         case BadCredentials():
             return wrong("probe", said, "pushkeeper credentials update", about=about)
         case Throttled():
-            return attention("probe", said, "ask again later", about=about)
+            return attention("probe", said, "retry later", about=about)
         case Unanswered() | Unavailable():
             return wrong("probe", f"{said} {verdict.detail}".strip(), _UNREACHED, about=about)
         case other:
             return attention(
                 "probe",
                 f"{said} ({type(other).__name__})",
-                "look the code up in docs/reference/verdicts.md",
+                "look up the reason code in the documentation: docs/reference/verdicts.md",
                 about=about,
             )
 
@@ -211,24 +213,24 @@ def _of_workers(alive: int, due: int, polling: int) -> Finding:
     if polling:
         return attention(
             "workers",
-            f"{alive} alive, of which {polling} hear no notifications and look for work every two seconds",
-            "see their log; notifications need PostgreSQL's own address, not a pooler's",
+            f"{alive} running; {polling} receive no notifications and poll every 2 seconds",
+            "check their logs; notifications need a direct connection to PostgreSQL, not a pooler",
         )
     if alive:
-        return ok("workers", f"{alive} alive")
+        return ok("workers", f"{alive} running")
     if due:
-        return wrong("workers", f"none is alive, and {due:,} pushes are due", todo)
-    return attention("workers", "none is alive", todo)
+        return wrong("workers", f"none running, and {due:,} pushes are due", todo)
+    return attention("workers", "none running", todo)
 
 
 def _of_queue(due: int, oldest_s: float) -> Finding:
     if not due:
-        return ok("queue", "nothing is due that nothing holds back")
-    said = f"{due:,} pushes are due, the oldest for {span(oldest_s)}"
+        return ok("queue", "queue is empty")
+    said = f"{due:,} pushes are due, the oldest since {span(oldest_s)}"
     if oldest_s > _OLD_DUE_S[1]:
-        return wrong("queue", said, "look into the workers' log; start more of them")
+        return wrong("queue", said, "check the workers' logs; start more workers")
     if oldest_s > _OLD_DUE_S[0]:
-        return attention("queue", said, "start more workers, if it does not get less")
+        return attention("queue", said, "start more workers if the queue keeps growing")
     return ok("queue", said)
 
 
@@ -236,17 +238,17 @@ async def of_webhooks(database: Database) -> list[Finding]:
     """Webhooks that do not take what they are sent."""
     failing = await diagnostics.failing_hooks(database)
     if not failing:
-        return [ok("webhooks", "none fails")]
+        return [ok("webhooks", "no failing webhooks")]
     return [_of_webhook(hook) for hook in failing]
 
 
 def _of_webhook(hook: FailingHook) -> Finding:
     about = f"{hook.workspace}: {hook.webhook_id} {hook.name}".rstrip()
-    said = f"fails since {hook.failing_since:%Y-%m-%d %H:%M} UTC: {hook.failure}; {hook.waiting:,} wait"
+    said = f"failing since {hook.failing_since:%Y-%m-%d %H:%M} UTC: {hook.failure}; {hook.waiting:,} events queued"
     if hook.disabled:
-        return wrong("webhooks", f"{said}; it is disabled", "mend the endpoint, and enable it", about=about)
+        return wrong(
+            "webhooks", f"{said}; it is disabled", "fix the endpoint, then enable the webhook", about=about
+        )
     if hook.waiting > _MUCH_WAITS:
-        return wrong("webhooks", said, "mend the endpoint: all that comes waits", about=about)
-    return attention(
-        "webhooks", said, "mend the endpoint: it is tried again and again for a week", about=about
-    )
+        return wrong("webhooks", said, "fix the endpoint; later events are queued", about=about)
+    return attention("webhooks", said, "fix the endpoint; retrying for 7 days", about=about)

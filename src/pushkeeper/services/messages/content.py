@@ -21,7 +21,7 @@ def content_of(body: dict[str, Any]) -> Content:
     image_url = validation.optional_text(body.get("image_url"), "image_url") or None
     # What Liquid makes of it is seen when it is rendered: a phone loads nothing but https.
     if image_url is not None and not is_liquid(image_url) and not image_url.lower().startswith("https://"):
-        raise BadRequest("image_url", "expected https://…, which is all that phones load")
+        raise BadRequest("image_url", "expected an https:// URL; devices load no others")
     sound = validation.optional_text(body.get("sound"), "sound") or None
     if sound is not None:
         sound = validation.one_of(sound, "sound", ("default", "none"))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PLATFORMS = (Platform.IOS, Platform.ANDROID)
 _WITHIN_S = 10.0
-_NOT_YET = "it could not be rendered in time, as much else is; try again"
+_NOT_YET = "rendering timed out because the server is busy; try again"
 _LOOKED_AT = 20  # devices of the newest people, among whom one is of the platform
 
 
@@ -83,7 +83,7 @@ class Previews:
     ) -> PlatformPreview:
         to = await self._somebody(workspace, *whom, platform)
         if not letter.content.says_something_to(platform):
-            return PlatformPreview(platform=platform, to=to, problem="it says nothing on this platform")
+            return PlatformPreview(platform=platform, to=to, problem="no content for this platform")
         wording = letter.wording
         if wording is None:
             return PlatformPreview(platform=platform, to=to, content=letter.content.on(platform))
@@ -107,7 +107,7 @@ class Previews:
         except (BadContent, BadRequest) as error:
             return PlatformPreview(platform=platform, to=to, problem=str(error))
         if not said.content.says_something_to(platform):
-            return PlatformPreview(platform=platform, to=to, problem="nothing is left of it for this person")
+            return PlatformPreview(platform=platform, to=to, problem="the content is empty for this person")
         return PlatformPreview(platform=platform, to=to, content=said.content)
 
     async def _somebody(

@@ -71,7 +71,7 @@ class Snippets:
             raise BadRequest("name", "unable to delete snippet in use", is_sentence=True)
         entry.target = name
         if not await snippets.delete(self._database, workspace, name):
-            raise NotFound("snippet: not found")
+            raise NotFound("Snippet not found")
 
     async def _checked(self, workspace: WorkspaceId, name: str, value: str) -> tuple[str, str]:
         name, value = name.strip(), value.strip()

@@ -47,7 +47,7 @@ __all__ = [
     "to_all_phones",
 ]
 
-_NOT_FOUND = "template: not found"
+_NOT_FOUND = "Template not found"
 
 
 class Check(Protocol):

@@ -44,7 +44,7 @@ To: TypeAlias = Literal["all", "last_used"] | Token
 
 MAX_DAYS_AHEAD = 90
 _NAME_CHARACTERS = 255
-_NO_DRAFT = "draft: none that waits has this id"
+_NO_DRAFT = "No pending draft found with this ID"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +188,7 @@ class TransactionalPushes:
         if named is not None and found is None and not says_something(push.content):
             raise BadRequest(
                 "transactional_message_id",
-                "there is no such template, and the content is not complete without a title, "
-                "message or custom_payload",
+                "no template with this number or name, and the request has no title, message or custom_payload",
             )
         return found
 
@@ -233,7 +232,7 @@ async def _write_allowed(
     for person, call in zip(found, calls, strict=True):
         if person is None:
             field = call.push.naming.field
-            raise BadRequest(field, "nobody has this identifier")
+            raise BadRequest(field, "no person found with this identifier")
         known.append(person)
     custom = [
         (call.push.naming.workspace_id, person, call.push.custom_device)
@@ -280,7 +279,7 @@ async def _to_their_devices(
         return new
     held = await devices.held(connection, asked)
     if len(held) < len({(key, person) for _, key, person in asked}):
-        raise BadRequest("to", "not all, last_used or a token of this person's")
+        raise BadRequest("to", 'must be "all", "last_used" or one of this person\'s tokens')
     return [
         replace(message, pick=held[message.pick, message.person_id])
         if isinstance(message.pick, bytes)

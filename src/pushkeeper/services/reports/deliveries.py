@@ -230,7 +230,7 @@ class DeliveryReports:
         """
         facts = await messages.delivery(self._database, workspace, delivery_id)
         if facts is None:
-            raise NotFound("message: not found in this workspace")
+            raise NotFound("Message not found in this workspace")
         return facts
 
 
@@ -250,7 +250,7 @@ def metrics(facts: DeliveryFacts, reported: Sequence[Reported] = ()) -> dict[Met
 def failure_message(facts: DeliveryFacts) -> str | None:
     """Why the delivery reached no device, or not all of them; None when there is nothing to say."""
     if facts.held_reason is not None:
-        return f"held: {facts.held_reason}"
+        return f"on hold: {facts.held_reason}"
     for push in facts.pushes:
         if push.reason == NO_DEVICE:
             return "the person has no device"

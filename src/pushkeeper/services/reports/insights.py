@@ -48,7 +48,7 @@ _TIMES_AS_LONG = 50
 
 
 class Cohort(msgspec.Struct, frozen=True):
-    """People who came in a month, by how they can be reached: their best device, or that they have none."""
+    """People who signed up in a month, by reachability: their best device, or none."""
 
     month: str
     people: int
@@ -59,14 +59,14 @@ class Cohort(msgspec.Struct, frozen=True):
 
 
 class Revival(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounces, or suppressions, of a month, and what came next of those devices.
+    """Devices that bounced or were suppressed in a month, and what happened next.
 
     Attributes:
         accepted: a push was, so that the strike was forgiven.
         refused: once more.
         revived: registered again by the same person.
         moved: registered by somebody else.
-        undone: the strike was taken back.
+        undone: the bounce was reverted.
         deleted: logged out, or deleted.
         still: nothing came.
         median_s: how long it took until half of those who were registered again were.
@@ -86,7 +86,7 @@ class Revival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a broadcast beside what was foreseen.
+    """The results of a broadcast compared with its estimate.
 
     Attributes:
         state: `under_way`, `sent`, `cancelled` or `failed`.

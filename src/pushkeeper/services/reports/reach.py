@@ -41,7 +41,7 @@ _TIMES_AS_LONG = 50
 
 
 class Span(StrEnum):
-    """How far back a series goes."""
+    """The period of a time series."""
 
     DAYS_2 = "2d"
     DAYS_30 = "30d"

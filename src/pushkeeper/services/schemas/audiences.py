@@ -36,20 +36,20 @@ MAX_WITHIN_MS = 30_000
 
 
 class AudienceRequest(Request, frozen=True, kw_only=True):
-    """A filter, and what is counted."""
+    """A filter, and how it is evaluated."""
 
     filter: Filter
     unit: Unit = Unit.DEVICE
 
 
 class CountRequest(AudienceRequest, frozen=True, kw_only=True):
-    """A filter whose count may be an estimate, where counting takes longer than so many milliseconds."""
+    """A filter to count; with `within_ms`, an estimate if counting takes longer."""
 
     within_ms: Annotated[int, Meta(ge=1, le=MAX_WITHIN_MS)] | None = None
 
 
 class NewAudience(Request, frozen=True, kw_only=True):
-    """An audience as it is saved."""
+    """The audience to save."""
 
     name: Name
     filter: Filter
@@ -74,7 +74,7 @@ class NewAudience(Request, frozen=True, kw_only=True):
 
 
 class SizeView(View, frozen=True, kw_only=True, omit_defaults=True):
-    """How many there are; of an estimate also how far off that may be."""
+    """The number of people and devices; for an estimate, with its margin."""
 
     people: int
     devices: int
@@ -96,7 +96,7 @@ class SizeView(View, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DifferenceView(View, frozen=True, kw_only=True):
-    """A device that a reading by people gets wrong, with the clause that makes the difference."""
+    """A device that per-person evaluation would get wrong, with the responsible clause."""
 
     wrongly: Literal["included", "excluded"]
     device: DeviceView
@@ -104,7 +104,7 @@ class DifferenceView(View, frozen=True, kw_only=True):
 
 
 class PreviewView(View, frozen=True, kw_only=True):
-    """How large an audience is, and whom a reading by people gets wrong."""
+    """The size of an audience, and the devices that per-person evaluation would get wrong."""
 
     people: int
     devices: int
@@ -136,7 +136,7 @@ class PreviewView(View, frozen=True, kw_only=True):
 
 
 class IndexView(View, frozen=True, kw_only=True):
-    """An index that would make a clause faster, and the share of devices that the clause leaves."""
+    """A suggested index, and the share of devices that its clause matches."""
 
     clause: str
     sql: str
@@ -144,7 +144,7 @@ class IndexView(View, frozen=True, kw_only=True):
 
 
 class ScanView(View, frozen=True, kw_only=True):
-    """A table that is read, by which index, and how many rows are expected of it."""
+    """A table scan: its index and the estimated number of rows."""
 
     table: str
     index: str | None
@@ -152,7 +152,7 @@ class ScanView(View, frozen=True, kw_only=True):
 
 
 class PlanView(View, frozen=True, kw_only=True):
-    """How an audience is counted, how long that takes, and which indexes would make it faster."""
+    """The query plan of an audience, its duration, and index suggestions."""
 
     people: int
     devices: int
@@ -175,7 +175,7 @@ class PlanView(View, frozen=True, kw_only=True):
 
 
 class UseView(View, frozen=True, kw_only=True):
-    """What names an audience."""
+    """A reference to an audience."""
 
     kind: Literal["audience", "template", "broadcast"]
     number: int
@@ -183,7 +183,7 @@ class UseView(View, frozen=True, kw_only=True):
 
 
 class AudienceView(View, frozen=True, kw_only=True):
-    """A saved audience, or a list of people kept by hand, which has no filter; and what uses it."""
+    """A saved audience or a manual list (which has no filter), and where it is used."""
 
     id: int
     name: str

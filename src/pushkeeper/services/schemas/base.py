@@ -35,13 +35,16 @@ def _required(view: type[View]) -> tuple[str, ...]:
 
 
 Time: TypeAlias = Annotated[
-    int | float | str, Meta(description="Unix seconds, or a time with its zone: 2026-12-24T18:00:00Z.")
+    int | float | str,
+    Meta(description="Unix seconds or an ISO 8601 time with a zone, such as 2026-12-24T18:00:00Z."),
 ]
 Filter: TypeAlias = Annotated[dict[str, Any] | str, Meta(extra_json_schema={"x-schema": "Filter"})]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 Id: TypeAlias = Annotated[int, Meta(ge=1, le=2**62)]
-Start: TypeAlias = Annotated[str, Meta(description="The `next` of the page before.")]
-Limit: TypeAlias = Annotated[int, Meta(ge=1, le=LARGEST_PAGE, description="The most items of a page.")]
+Start: TypeAlias = Annotated[str, Meta(description="The `next` value of the previous page.")]
+Limit: TypeAlias = Annotated[
+    int, Meta(ge=1, le=LARGEST_PAGE, description="Maximum number of items per page.")
+]
 
 
 class PageQuery(Request, frozen=True, kw_only=True):

@@ -33,11 +33,11 @@ class RetryView(View, frozen=True, kw_only=True):
 
 
 class EstimateView(View, frozen=True, kw_only=True):
-    """What to expect of a broadcast: pending, done with its figures, or failed with the reason."""
+    """The estimate of a broadcast: pending, done with its figures, or failed with the reason."""
 
     state: EstimateState
     requested_at: datetime
-    reason: Annotated[str | None, Meta(description="Why it failed, or the last attempt did.")]
+    reason: Annotated[str | None, Meta(description="Why it, or its last attempt, failed.")]
     figures: dict[str, Any] | None
 
     @classmethod
@@ -56,12 +56,12 @@ class EstimateView(View, frozen=True, kw_only=True):
 
 
 class BroadcastView(View, frozen=True, kw_only=True):
-    """A broadcast: what it says, to whom, when, and how it stands; by itself, also how far it has come."""
+    """A broadcast: content, audience, schedule and state; a single broadcast also has its progress."""
 
     id: int
-    version: Annotated[Version, Meta(description="One more after each change of the draft.")]
+    version: Annotated[Version, Meta(description="Incremented by each change of the draft.")]
     message_id: Annotated[
-        str | None, Meta(description="Of what is sent; null until it begins, then always the same.")
+        str | None, Meta(description="The ID of the sent message; null until it starts, then constant.")
     ]
     name: str
     state: Literal[
@@ -196,7 +196,7 @@ class OneEstimateView(View, frozen=True, kw_only=True):
 
 
 class PreflightEstimateView(OneEstimateView, frozen=True, kw_only=True):
-    """The estimate of a broadcast, and its figures by their former name."""
+    """The estimate of a broadcast, and its figures under their previous name."""
 
     preflight: dict[str, Any] | None
 

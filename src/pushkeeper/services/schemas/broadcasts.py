@@ -37,7 +37,7 @@ Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class TargetAudience(Request, frozen=True, kw_only=True):
-    """A filter and what it is read of, or a saved audience by its id alone."""
+    """A filter and how it is evaluated, or the ID of a saved audience."""
 
     id: Id | None = None
     filter: Filter | None = None
@@ -45,7 +45,7 @@ class TargetAudience(Request, frozen=True, kw_only=True):
 
 
 class ScheduleRequest(Request, frozen=True, kw_only=True):
-    """At one moment, or at a local time of each device's zone; `time_zone` is that of devices without one."""
+    """A time, or a local time in each device's time zone; `time_zone` is the fallback for devices without one."""
 
     at: Time | None = None
     local_time: str | None = None
@@ -53,7 +53,7 @@ class ScheduleRequest(Request, frozen=True, kw_only=True):
 
 
 class SendingWindow(Request, frozen=True, kw_only=True):
-    """The hours in which pushes may leave, in a zone or in each device's own."""
+    """The delivery window, in a time zone or in each device's own."""
 
     opens: str
     closes: str
@@ -61,14 +61,14 @@ class SendingWindow(Request, frozen=True, kw_only=True):
 
 
 class Throttle(Request, frozen=True, kw_only=True):
-    """The most pushes in a second or in a minute: exactly one of the two."""
+    """The rate limit: exactly one of per_second and per_minute."""
 
     per_second: Annotated[float, Meta(gt=0, le=MAX_PER_S)] | None = None
     per_minute: Annotated[float, Meta(gt=0, le=60 * MAX_PER_S)] | None = None
 
 
 class NamedPerson(Request, frozen=True, kw_only=True):
-    """A person by exactly one of id, email, cio_id and internal (`cio_` and a cio_id), with data of their own for Liquid."""
+    """A person by exactly one of id, email, cio_id and internal (`cio_` and a cio_id), with individual data for Liquid."""
 
     id: str | int | float | None = None
     email: str | int | float | None = None
@@ -78,7 +78,7 @@ class NamedPerson(Request, frozen=True, kw_only=True):
 
 
 class NewBroadcast(Request, frozen=True, kw_only=True):
-    """A broadcast. Exactly one of audience, ids, emails, per_user_data and devices says to whom it goes."""
+    """A broadcast. Provide exactly one of audience, ids, emails, per_user_data and devices."""
 
     name: str | None = None
     template: Id | None = None
@@ -105,13 +105,13 @@ class NewBroadcast(Request, frozen=True, kw_only=True):
 
 
 class BroadcastChange(NewBroadcast, frozen=True, kw_only=True):
-    """Another version of a draft; with `version`, it is refused if the draft has another by now."""
+    """A new version of a draft; with `version`, it fails if the draft has a different version."""
 
     version: Version | None = None
 
 
 class StartRequest(Request, frozen=True, kw_only=True):
-    """The start of a draft; with `version`, it is refused if the draft has another by now."""
+    """The start of a draft; with `version`, it fails if the draft has a different version."""
 
     version: Version | None = None
 
@@ -179,7 +179,7 @@ def _data(data: dict[str, Any]) -> dict[str, Any]:
 def _recipients(asked: NewBroadcast, body: dict[str, Any]) -> dict[str, Any]:
     ways = [way for way in _WAYS if getattr(asked, way) is not None]
     if len(ways) != 1:
-        problem = f"exactly one of {', '.join(_WAYS)} says to whom it goes"
+        problem = f"Provide exactly one of: {', '.join(_WAYS)}"
         raise BadRequest("audience", problem, "conflicting_fields" if ways else "missing")
     [way] = ways
     if asked.audience is not None:
@@ -196,17 +196,19 @@ def _recipients(asked: NewBroadcast, body: dict[str, Any]) -> dict[str, Any]:
 def _audience(given: TargetAudience) -> dict[str, Any]:
     if given.id is not None:
         if given.filter is not None or given.unit is not None:
-            raise BadRequest("audience", "a saved one is named by its id alone", "conflicting_fields")
+            raise BadRequest(
+                "audience", "a saved audience is referenced by its ID alone", "conflicting_fields"
+            )
         return {"audience": {"segment": {"id": given.id}}, "unit": Unit.DEVICE}
     if given.filter is None:
-        raise BadRequest("audience.filter", "is needed, or the id of a saved audience", "missing")
+        raise BadRequest("audience.filter", "is required, or the ID of a saved audience", "missing")
     return {"audience": given.filter, "unit": given.unit or Unit.DEVICE}
 
 
 def _schedule(asked: NewBroadcast) -> Schedule:
     given = asked.schedule or ScheduleRequest()
     if given.at is not None and given.local_time is not None:
-        raise BadRequest("schedule.local_time", "does not go with `at`", "conflicting_fields")
+        raise BadRequest("schedule.local_time", "cannot be combined with schedule.at", "conflicting_fields")
     try:
         return Schedule(
             at=_moment(given.at),

@@ -30,14 +30,14 @@ MAX_DAYS = 366
 _Moment: TypeAlias = Annotated[
     str,
     Meta(
-        description="Unix seconds, or a time with its zone: 2026-12-24T18:00:00Z.",
+        description="Unix seconds or an ISO 8601 time with a zone, such as 2026-12-24T18:00:00Z.",
         extra_json_schema={"x-schema": "UnixTime"},
     ),
 ]
 
 
 class DeviceView(View, frozen=True, kw_only=True):
-    """A device, with the key of its person; the route that a push would take now, or why there is none, where that is asked."""
+    """A device with its person. A single device also has the route that a push would take now, or the reason why it has no route."""
 
     token: str
     id_kind: IdKind
@@ -81,7 +81,7 @@ class DevicePageView(View, frozen=True, kw_only=True):
 
 
 class PushView(View, frozen=True, kw_only=True):
-    """What came of one push to a device."""
+    """The outcome of a push to a device."""
 
     delivery_id: str
     ending: str
@@ -107,7 +107,7 @@ class PushListView(View, frozen=True, kw_only=True):
 
 
 class HistoryLineView(View, frozen=True, kw_only=True):
-    """One thing that happened to a device, with the provider's answer that caused it."""
+    """An event in a device's history, with the provider response that caused it."""
 
     at: datetime
     event: str
@@ -135,7 +135,7 @@ class HistoryLineView(View, frozen=True, kw_only=True):
 
 
 class DeviceHistoryView(View, frozen=True, kw_only=True):
-    """What happened to a device, newest first."""
+    """The history of a device, newest first."""
 
     history: list[HistoryLineView]
 
@@ -218,7 +218,7 @@ class DeviceLinesQuery(DeviceQuery, frozen=True, kw_only=True):
 class DaysQuery(Request, frozen=True, kw_only=True):
     """The last days."""
 
-    days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="How many days.")] | None = None
+    days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="Number of days.")] | None = None
 
 
 class DeviceCountView(View, frozen=True, kw_only=True):

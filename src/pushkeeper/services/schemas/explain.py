@@ -12,11 +12,8 @@ from pushkeeper.services.schemas.base import Request
 class ExplainQuery(Request, frozen=True, kw_only=True):
     """A person, a device or both, and a message."""
 
-    person: Annotated[str, Meta(description="An id, an email, or `cio_` followed by a cio_id.")] | None = None
-    device: Annotated[str, Meta(description="A token or installation id.")] | None = None
-    message: (
-        Annotated[
-            str, Meta(description="A delivery id, the UUID of a message, or the number of a broadcast.")
-        ]
-        | None
-    ) = None
+    person: Annotated[str, Meta(description="An ID, an email, or `cio_` followed by a cio_id.")] | None = None
+    device: Annotated[str, Meta(description="A token or installation ID.")] | None = None
+    message: Annotated[str, Meta(description="A delivery ID, message UUID or broadcast number.")] | None = (
+        None
+    )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class JobView(View, frozen=True, kw_only=True):
-    """A job that is not done."""
+    """An unfinished job."""
 
     kind: str
     id: int
@@ -35,6 +35,6 @@ class JobView(View, frozen=True, kw_only=True):
 
 
 class JobListView(View, frozen=True, kw_only=True):
-    """All jobs that are not done."""
+    """All unfinished jobs."""
 
     jobs: list[JobView]

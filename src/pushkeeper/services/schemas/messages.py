@@ -23,14 +23,14 @@ class PushesQuery(PageQuery, frozen=True, kw_only=True):
     ending: (
         Annotated[
             Literal["accepted", "bounced", "failed", "expired", "unknown", "skipped"],
-            Meta(description="How they ended."),
+            Meta(description="Only pushes with this outcome."),
         ]
         | None
     ) = None
 
 
 class MessagePushView(View, frozen=True, kw_only=True):
-    """The push of a message to one device, and how it ended."""
+    """A push of a message to one device, with its outcome."""
 
     delivery_id: str
     device: str

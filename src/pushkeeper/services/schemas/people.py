@@ -23,7 +23,7 @@ class ErasuresQuery(Request, frozen=True, kw_only=True):
 
 
 class ErasureView(View, frozen=True, kw_only=True):
-    """The receipt of an erasure: what was erased, and nothing of whom."""
+    """The receipt of an erasure; it doesn't identify the person."""
 
     id: int
     status: Literal["pending", "done"]
@@ -32,7 +32,7 @@ class ErasureView(View, frozen=True, kw_only=True):
     request_id: str
     done_at: datetime | None
     counts: dict[str, int]
-    identifiers: Annotated[list[str], Meta(description="Keyed hashes of what the person was known by.")]
+    identifiers: Annotated[list[str], Meta(description="Keyed hashes of the person's identifiers.")]
     failure: str | None
 
     @classmethod
@@ -52,7 +52,7 @@ class OneErasureView(View, frozen=True, kw_only=True):
 
 
 class BegunErasureView(OneErasureView, frozen=True, kw_only=True):
-    """An erasure that begins, and where its receipt is."""
+    """A started erasure, and the address of its receipt."""
 
     receipt: str
 

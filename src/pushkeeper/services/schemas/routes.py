@@ -20,7 +20,7 @@ class PauseRequest(Request, frozen=True, kw_only=True):
 
 
 class HealthView(View, frozen=True, kw_only=True):
-    """What the push service answered in 24 hours."""
+    """Provider responses of the last 24 hours."""
 
     accepted: int
     ambiguous: int
@@ -29,7 +29,7 @@ class HealthView(View, frozen=True, kw_only=True):
 
 
 class AlertView(View, frozen=True, kw_only=True):
-    """What somebody should look at."""
+    """An alert."""
 
     reason: str
     alert: str
@@ -40,7 +40,7 @@ class AlertView(View, frozen=True, kw_only=True):
 
 
 class RouteView(View, frozen=True, kw_only=True):
-    """One route: how it stands, what it did in 24 hours, and what waits or is held on it."""
+    """A route: its state, results of the last 24 hours, queue and rejections on hold."""
 
     route: str
     state: str
@@ -90,14 +90,14 @@ class ResumedRouteView(View, frozen=True, kw_only=True):
 
 
 class AppliedRefusalsView(View, frozen=True, kw_only=True):
-    """A route, and how many of its held refusals were applied."""
+    """A route, and how many of its held rejections were applied."""
 
     route: str
     applied: int
 
 
 class DiscardedRefusalsView(View, frozen=True, kw_only=True):
-    """A route, and how many of its held refusals were discarded."""
+    """A route, and how many of its held rejections were discarded."""
 
     route: str
     discarded: int

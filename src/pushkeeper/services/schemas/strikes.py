@@ -26,7 +26,7 @@ _MAX_NAME_BYTES = 300
 
 
 class UndoRequest(Request, frozen=True, kw_only=True):
-    """Strikes of a period, and whether to undo them or to show what that would change."""
+    """The bounces to revert; a dry run unless `dry_run` is false."""
 
     since: Time
     until: Time
@@ -42,14 +42,14 @@ class UndoRequest(Request, frozen=True, kw_only=True):
         return self.dry_run is not False
 
     def meant(self) -> StrikeSelector:
-        """Which strikes are meant.
+        """Which bounces to revert.
 
         Raises:
             BadRequest: a time is none, a name is too long, or a reason is missing for what is to be done.
         """
         why = validation.optional_text(self.why, "why", max_bytes=MAX_REASON_BYTES) or ""
         if not self.is_dry_run and not why.strip():
-            raise BadRequest("why", "is needed, for whoever reads the history", "missing")
+            raise BadRequest("why", "is required; it is saved in the history", "missing")
         return StrikeSelector(
             since=validation.time(self.since, "since"),
             until=validation.time(self.until, "until"),
@@ -69,7 +69,7 @@ class StatusChange(Struct, frozen=True, kw_only=True):
 
 
 class UndoExample(Struct, frozen=True, kw_only=True):
-    """A device that changes; its token stays its own."""
+    """A device whose status changes."""
 
     device: str
     token: str
@@ -91,7 +91,7 @@ class UndoExample(Struct, frozen=True, kw_only=True):
 
 
 class UndoOutcome(Struct, frozen=True, kw_only=True):
-    """What undoing strikes changes, or would."""
+    """The changes made by a revert, or that it would make."""
 
     dry_run: bool
     undo: int | None
@@ -120,7 +120,7 @@ class UndoOutcome(Struct, frozen=True, kw_only=True):
 
 
 class UndoView(View, frozen=True, kw_only=True):
-    """Strikes that were undone: which were meant, why, and of how many devices.
+    """A revert of bounces: its selection, reason and number of devices.
 
     Attributes:
         strikes: how many are undone, of how many `devices`; more than `meant_devices` there were not when it began.
@@ -139,7 +139,7 @@ class UndoView(View, frozen=True, kw_only=True):
 
 
 class UndoListView(View, frozen=True, kw_only=True):
-    """What was undone, newest first."""
+    """Past reverts, newest first."""
 
     undone: list[UndoView]
 

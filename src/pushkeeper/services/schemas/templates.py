@@ -35,14 +35,14 @@ Ttl: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_TTL_S)]
 
 
 class CustomPayload(Request, frozen=True, kw_only=True):
-    """Bodies that replace all the rest, by platform."""
+    """Complete payloads per platform, which replace all other content."""
 
     ios: dict[str, Any] | None = None
     android: dict[str, Any] | None = None
 
 
 class TemplateContent(Request, frozen=True, kw_only=True):
-    """What a push says; its texts may be Liquid."""
+    """The content of a push; texts can be Liquid."""
 
     title: str | None = None
     message: str | None = None
@@ -62,7 +62,7 @@ class TemplateContent(Request, frozen=True, kw_only=True):
 
 
 class PlatformContent(Request, frozen=True, kw_only=True):
-    """What a push says otherwise on one platform; null takes away what is common."""
+    """Content for one platform; null removes the common value."""
 
     title: str | UnsetType | None = UNSET
     message: str | UnsetType | None = UNSET
@@ -76,7 +76,7 @@ class PlatformContent(Request, frozen=True, kw_only=True):
 
 
 class NewContent(TemplateContent, frozen=True, kw_only=True):
-    """What a push says, how it is delivered, and what is otherwise on a platform."""
+    """The content of a push, its delivery options, and per-platform content."""
 
     priority: Priority | None = None
     collapse_id: str | None = None
@@ -105,7 +105,7 @@ class NewContent(TemplateContent, frozen=True, kw_only=True):
 
 
 class NewTemplate(TemplateContent, frozen=True, kw_only=True):
-    """A template as its author wants it."""
+    """The template to save."""
 
     kind: TemplateKind
     name: Name
@@ -123,9 +123,7 @@ class NewTemplate(TemplateContent, frozen=True, kw_only=True):
             BadRequest: a text is blank or too long, or there is an audience where there can be none.
         """
         if self.audience is not None and self.kind is not TemplateKind.BROADCAST:
-            raise BadRequest(
-                "audience", "a transactional message goes to whom its sender names", "conflicting_fields"
-            )
+            raise BadRequest("audience", "transactional templates have no audience", "conflicting_fields")
         to_all = self.send_to_unsubscribed
         return Draft(
             kind=self.kind,
@@ -148,7 +146,7 @@ class NewTemplate(TemplateContent, frozen=True, kw_only=True):
 
 
 class ContentView(View, frozen=True, kw_only=True):
-    """What a push says; a field that it does not have is not there."""
+    """The content of a push; unset fields are omitted."""
 
     title: str | UnsetType = UNSET
     message: str | UnsetType = UNSET

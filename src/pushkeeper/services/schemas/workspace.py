@@ -26,7 +26,7 @@ OptionsChange = defstruct(
     "OptionsChange",
     [(option.name, option.type | UnsetType, UNSET) for option in structs.fields(Options)],
     bases=(Request,),
-    namespace={"__doc__": "The options that change; what is not given stays as it is."},
+    namespace={"__doc__": "The options to change; others are kept."},
     frozen=True,
     kw_only=True,
 )
@@ -59,7 +59,7 @@ class CredentialListView(View, frozen=True, kw_only=True):
 
 
 class KeyView(View, frozen=True, kw_only=True):
-    """An API key without its secret: a site id, or the beginning of the key."""
+    """An API key without its secret: its site ID or prefix."""
 
     kind: KeyKind
     key_id: str
@@ -79,7 +79,7 @@ class ActorView(View, frozen=True, kw_only=True):
     name: Annotated[
         str | None,
         Meta(
-            description="The site id or public beginning of a key, the operating system's user at the command line, or the "
+            description="The site ID or public prefix of a key, the operating system's user of the command line, or the "
             "kind of job; null for users."
         ),
     ]
@@ -96,7 +96,7 @@ class AuditLineView(View, frozen=True, kw_only=True):
     at: datetime
     actor: ActorView
     user_id: Annotated[
-        int | None, Meta(description="The dashboard's number of the user; null for other actors.")
+        int | None, Meta(description="The number of the dashboard user; null for other actors.")
     ]
     action: str
     target: str
@@ -119,7 +119,7 @@ class AuditPageView(View, frozen=True, kw_only=True):
 
 
 class WebhookCallView(View, frozen=True, kw_only=True):
-    """A call of a webhook's endpoint: its event, and the answer."""
+    """A delivery to a webhook's endpoint: its event and the response."""
 
     call: int
     at: datetime
@@ -151,4 +151,4 @@ class WebhookCallPageView(View, frozen=True, kw_only=True):
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
     """Lines of the audit log."""
 
-    actor: Annotated[ActorKind, Meta(description="Of this kind of actor alone.")] | None = None
+    actor: Annotated[ActorKind, Meta(description="Only changes by this type of actor.")] | None = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SQL = load_queries(__name__)
 
 EXPIRES_SOON = timedelta(days=30)
-NOT_SET_UP = "push is not set up: this workspace has no FCM or APNs credentials"
+NOT_SET_UP = "This workspace has no FCM or APNs credentials. Add them under Routes, or with `pushkeeper credentials add`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ async def read(database: Database, vault: Vault, workspace: WorkspaceId, credent
     """
     row = await database.of(workspace).row(SQL["read"], workspace, credential_id)
     if row is None:
-        raise NotFound("credential: it is gone")
+        raise NotFound("Credentials not found")
     facts = dict(row)
     provider, environment = Provider(facts.pop("provider")), Environment(facts.pop("environment"))
     secret = vault.open(

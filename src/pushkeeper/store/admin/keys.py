@@ -59,7 +59,7 @@ async def make(database: Database, workspace: WorkspaceId, kind: KeyKind) -> New
 async def revoke(
     database: Database, workspace: WorkspaceId, kind: str, key_id: str, also: Also = nothing_else
 ) -> None:
-    """Let a key open nothing any more; processes that know it forget it within a second. `also` is done in the same transaction.
+    """Revoke a key; processes that cached it forget it within a second. `also` runs in the same transaction.
 
     Raises:
         NotFound: there is no such key.
@@ -69,9 +69,9 @@ async def revoke(
     async def work(connection: Connection) -> None:
         found = [row["key_id"] for row in await connection.fetch(SQL["lock"], workspace, kind)]
         if key_id not in found:
-            raise NotFound("key: not found")
+            raise NotFound("Key not found")
         if len(found) == 1:
-            raise Conflict("key: it is the last of its kind; make another one first")
+            raise Conflict("This is the last key of its kind; create another one first")
         await connection.execute(SQL["delete"], workspace, kind, key_id)
         await also(connection)
 

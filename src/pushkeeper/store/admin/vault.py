@@ -40,13 +40,13 @@ class Vault:
         """Undo `seal`.
 
         Raises:
-            Misconfigured: it was sealed with another key, or for another row.
+            Misconfigured: it was encrypted with another key, or for another row.
         """
         try:
             opened = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], label.encode())
         except (InvalidTag, ValueError):  # a ValueError: it is too short to hold a nonce
             raise Misconfigured(
-                f"secret key: {label} was sealed with another key; "
+                f"secret key: {label} was encrypted with another key; "
                 "set PUSHKEEPER_SECRET_KEY (or restore the data folder's secret.key) to the one that was in use"
             ) from None
         return Secret(opened)

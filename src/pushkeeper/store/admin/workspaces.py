@@ -59,35 +59,34 @@ class WorkspaceFacts:
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a workspace may choose; the migrations' CHECKs have the same bounds."""
 
-    suppress_after: Annotated[int, Meta(ge=1, le=100, description="Strikes in a row that suppress a device.")]
+    suppress_after: Annotated[
+        int,
+        Meta(ge=1, le=100, description="Number of consecutive bounces after which a device is suppressed."),
+    ]
     min_strike_gap_s: Annotated[
         int,
-        Meta(
-            ge=0, le=31_536_000, description="A strike that comes sooner after the last one does not count."
-        ),
+        Meta(ge=0, le=31_536_000, description="Minimum time between counted bounces, in seconds."),
     ]
     suppress_on_definitive: Annotated[
-        bool, Meta(description="Whether the first refusal that names a device as gone suppresses it.")
+        bool, Meta(description="Whether the first unregistered response suppresses a device.")
     ]
-    delete_unregistered: Annotated[bool, Meta(description="Whether such a device is deleted instead.")]
+    delete_unregistered: Annotated[
+        bool, Meta(description="Whether unregistered devices are deleted instead.")
+    ]
     max_pushes_per_s: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)] | None,
-        Meta(
-            description="The most pushes that each route may send in a second; null for the provider's own bounds."
-        ),
+        Meta(description="Rate limit per route, in pushes per second; null for the provider's default."),
     ]
     ramp_s: Annotated[
-        int, Meta(ge=0, le=3_600, description="How long a route takes from a cold start to its full rate.")
+        int, Meta(ge=0, le=3_600, description="Ramp-up time of a route after a cold start, in seconds.")
     ]
     token_ownership: Annotated[
         Literal["move", "share"],
-        Meta(description="Whether a token that a second person registers is theirs alone, or both people's."),
+        Meta(description="Whether a token that another person registers is moved to them or shared."),
     ]
     allow_placeholder_ids: Annotated[
         bool,
-        Meta(
-            description="Whether an id that is a program's placeholder (`undefined`, `0`) may create a person."
-        ),
+        Meta(description="Whether placeholder IDs (`undefined`, `0`) can create a person."),
     ]
 
 
@@ -133,7 +132,7 @@ async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
     ]
     made = await database.row(SQL["create"], name, *(list(column) for column in zip(*rows, strict=True)))
     if made is None:
-        raise Conflict(f"workspace: there is one named {name!r} already")
+        raise Conflict(f"A workspace named {name!r} already exists")
     return Workspace(made["workspace_id"], name), keys
 
 
@@ -160,7 +159,7 @@ async def by_name(database: Database, name: str) -> Workspace:
     """
     row = await database.row(SQL["by_name"], name)
     if row is None:
-        raise NotFound(f"workspace: {name!r} not found")
+        raise NotFound(f"Workspace {name!r} not found")
     return Workspace(row["workspace_id"], row["name"])
 
 
@@ -168,7 +167,7 @@ async def options(database: Database, workspace: WorkspaceId) -> Options:
     """What a workspace chose."""
     row = await database.of(workspace).row(SQL["options"], workspace)
     if row is None:
-        raise NotFound("workspace: it is gone")
+        raise NotFound("Workspace not found")
     return Options(**row)
 
 
@@ -185,7 +184,7 @@ async def choose(
     async def work(connection: Connection) -> None:
         moves = chosen.token_ownership == "move"  # noqa: S105 - a choice, not a secret
         if moves and await connection.fetchval(SQL["shares"], workspace):
-            raise Conflict("token_ownership: there are tokens that several people share")
+            raise Conflict("token_ownership cannot be changed, as some tokens are shared by several people")
         await connection.execute(
             SQL["choose"],
             workspace,

@@ -345,7 +345,7 @@ async def start(connection: Connection, broadcast: Broadcast, passes: Sequence[P
 
 
 async def pause(connection: Connection, broadcast: Broadcast) -> None:
-    """Let nothing more of it leave; workers hear of it at the commit."""
+    """Pause it; workers are notified at the commit."""
     await connection.execute(SQL["pause"], *_key(broadcast))
     if broadcast.message_id is not None:
         await queue.park(connection, broadcast.workspace_id, broadcast.message_id)
@@ -353,7 +353,7 @@ async def pause(connection: Connection, broadcast: Broadcast) -> None:
 
 
 async def resume(connection: Connection, broadcast: Broadcast) -> None:
-    """Let it go on."""
+    """Resume it."""
     await connection.execute(SQL["resume"], *_key(broadcast))
     await _unpark(connection, broadcast, at_once=False)
 

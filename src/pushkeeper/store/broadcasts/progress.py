@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.model import message_day
 from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
@@ -41,6 +42,15 @@ class RemainingDevices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureDetail:
+    """A detail of failed pushes, such as the variable that a template lacks, and how many of a sample have it."""
+
+    reason: str
+    detail: str
+    pushes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Minute:
     """A count of a broadcast's pushes by outcome in one minute."""
 
@@ -52,6 +62,12 @@ class Minute:
 async def tallies(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[Tally]:
     """The outcomes of a broadcast's pushes, the most frequent first."""
     return [Tally(**row) for row in await database.of(workspace).rows(SQL["tallies"], workspace, message_id)]
+
+
+async def details(database: Database, workspace: WorkspaceId, message_id: UUID) -> list[FailureDetail]:
+    """The most frequent details of its failed pushes."""
+    found = await database.of(workspace).rows(SQL["details"], workspace, message_day(message_id), message_id)
+    return [FailureDetail(**row) for row in found]
 
 
 async def minutes(

@@ -16,6 +16,18 @@ where workspace_id = $1 and message_id = $2 and minute >= $3
 group by 1, 2
 order by 1, 2;
 
+-- name: details
+-- The most frequent details of failed pushes by reason, among the first 20,000 pushes of the message.
+select code as reason, detail, count(*) as pushes
+from (
+    select ending, push_reason(ending, provider, reason) as code, detail from pushes
+    where workspace_id = $1 and message_day = $2 and message_id = $3
+    limit 20000) as sample
+where ending = 'failed' and detail <> ''
+group by 1, 2
+order by 3 desc, 1, 2
+limit 10;
+
 -- name: waiting
 -- The remaining devices of a broadcast by what they wait for: a paused route, a later time, or their turn.
 select coalesce(r.pause_reason, '') as paused, b.due_at > now() as later,

@@ -39,7 +39,7 @@ async def choose(database: Database, cell: int) -> None:
         if present == cell:
             return
         if present:
-            raise Conflict(f"cell: this database is cell {present}, and stays it")
+            raise Conflict(f"This database is cell {present}, which cannot be changed")
         # Nobody can take a number of a sequence that is being altered, and who took one before is waited for.
         await _number(connection, found, cell)
         for row in found:

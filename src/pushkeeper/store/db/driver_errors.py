@@ -36,8 +36,8 @@ class _NotNow(NamedTuple):
 
 
 _LOST = _NotNow("does not answer")
-_BUSY = _NotNow("is too busy: others were first", 1, Busy)
-_TOO_SLOW = _NotNow("is too busy: what was asked took too long")
+_BUSY = _NotNow("is too busy: other transactions were first", 1, Busy)
+_TOO_SLOW = _NotNow("is too busy: the query took too long")
 _UNPREPARED = _NotNow(
     "is behind a pooler that does not keep prepared statements (the setting statement_cache_size)"
 )
@@ -57,7 +57,7 @@ _NOT_NOW: Mapping[str, _NotNow] = {
     "55006": _TOO_SLOW,  # object in use
     "55P03": _TOO_SLOW,  # lock not available
     "57": _LOST,  # operator intervention
-    "57014": _NotNow("is too busy: what was asked took too long", kind=Cancelled),
+    "57014": _NotNow("is too busy: the query took too long", kind=Cancelled),
     "57P01": _NotNow("is shutting down"),
     "57P02": _NotNow("crashed, and starts again"),
     "57P03": _NotNow("is starting, or shutting down"),
@@ -111,7 +111,7 @@ def _not_now(error: Exception, *, connecting: bool) -> _NotNow | None:
             found = [_not_now(one, connecting=connecting) for one in several]
             return found[0] if all(found) else None
         case asyncpg.PostgresError():
-            return _by_state(error) or (_NotNow("lets nobody in") if connecting else None)
+            return _by_state(error) or (_NotNow("rejects connections") if connecting else None)
         # TimeoutError is an OSError. InternalClientError is what the driver says when the server's farewell came just before
         # the query, or when the schema changed under a statement that it remembers.
         case OSError() | asyncpg.InternalClientError():

@@ -104,7 +104,7 @@ class Pools:
         self._watchdog.check()
         connecting, wait_s, began = True, patience.for_turn_s(), time.monotonic()
         if not wait_s:
-            raise Unreachable("the database is too busy: what was asked so far took too long")
+            raise Unreachable("the database is too busy: earlier queries took too long")
         use = _Use()
         try:
             with ExitStack() as waiting:
@@ -123,7 +123,7 @@ class Pools:
             if connecting and isinstance(error, TimeoutError) and time.monotonic() - began >= wait_s:
                 ours = Unreachable(f"the database gave no connection within {wait_s:.0f} s")
             if use.is_over:
-                ours = Unreachable("the database is too busy: what was asked took too long")
+                ours = Unreachable("the database is too busy: the query took too long")
             if isinstance(ours, Unreachable):
                 await self._heed(ours, error)
             raise ours from error

@@ -118,6 +118,6 @@ class Statements(Reads):
                     if isinstance(error, asyncpg.ForeignKeyViolationError):
                         raise  # no race: what it refers to does not come back
                     raise Unreachable(
-                        "the database is too busy: others were first five times in a row"
+                        "the database is too busy: other transactions were first five times in a row"
                     ) from error
         raise AssertionError  # the last attempt returns or raises

@@ -55,7 +55,7 @@ class Surveys:
         asking = self._asking[workspace]
         if asking >= self._of_one + WAITING:
             raise TooManyRequests(
-                f"too many requests: {WAITING} searches of this workspace wait for their turn already",
+                f"too many requests: {WAITING} queries of this workspace are already waiting",
                 retry_after_s=_RETRY_AFTER_S,
             )
         turns = self._turns.setdefault(workspace, asyncio.Semaphore(self._of_one))
@@ -100,7 +100,7 @@ async def _acquire(turns: asyncio.Semaphore) -> None:
                 await turns.acquire()
     except TimeoutError:
         raise TooManyRequests(
-            f"too many requests: other searches of this workspace were not done within {wait_s:.0f} s",
+            f"too many requests: other queries of this workspace did not finish within {wait_s:.0f} s",
             retry_after_s=_RETRY_AFTER_S,
         ) from None
 
@@ -108,8 +108,8 @@ async def _acquire(turns: asyncio.Semaphore) -> None:
 def too_slow(within_s: float) -> TooSlow:
     """What is said of a survey that takes longer than it may."""
     return TooSlow(
-        f"what is asked takes longer than {within_s:g} s: ask for fewer conditions, or begin with one that is true "
-        "of few people (an id, a segment, an attribute that has an index)"
+        f"the query takes longer than {within_s:g} s: use fewer conditions, or start with one that "
+        "matches few people (an ID, a segment, an attribute that has an index)"
     )
 
 

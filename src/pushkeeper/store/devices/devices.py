@@ -342,7 +342,7 @@ async def search(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushLine:
-    """What came of one push to a device."""
+    """The outcome of a push to a device."""
 
     message_id: UUID
     ending: str

@@ -33,7 +33,7 @@ class ShownMessage:
     """A message: to one person, with what came of it there; or to many.
 
     Attributes:
-        metrics: how many of its pushes came to what, where it is to one person.
+        metrics: counts of its pushes by outcome, for a message to one person.
         devices: for how many devices it was planned, where it is to many.
         delivery_id: the delivery that it is, where it is to one person.
     """
@@ -76,7 +76,7 @@ class ShownDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnDelivery:
-    """A delivery of one person: what it says, and how many of its pushes came to what."""
+    """A delivery to one person: its content, and counts of its pushes by outcome."""
 
     delivery_id: DeliveryId
     message_id: UUID

@@ -1,4 +1,4 @@
-"""Series: how many deliveries of a template came to what, period by period."""
+"""Outcomes of a template's deliveries per period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- Series: how many deliveries of a template came to what, period by period, the oldest first.
+-- Outcomes of a template's deliveries per period, oldest first.
 
 -- name: of_template
 -- Each metric of a template's deliveries by the period in which it happened: pushes by their ends, reports as they came. A

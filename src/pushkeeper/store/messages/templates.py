@@ -30,7 +30,7 @@ class TemplateKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A template as its author wants it.
+    """The template to save.
 
     Attributes:
         trigger_name: by which it may be named beside its number, in any case.
@@ -136,4 +136,4 @@ def _template(row: Row) -> Template:
 
 
 def _taken(draft: Draft) -> Conflict:
-    return Conflict(f"trigger_name: there is a template named {draft.trigger_name!r} already")
+    return Conflict(f"A template with trigger_name {draft.trigger_name!r} already exists")

@@ -86,7 +86,7 @@ async def _decided(
             if failed:
                 await failed_changes.insert(connection, failed)
             return found
-    raise Conflict("identifier: it is being created and deleted by others at the same time")
+    raise Conflict("The identifier is being created and deleted by other requests at the same time")
 
 
 async def _named(

@@ -48,7 +48,7 @@ class LastCount:
 
 
 class PushDay(msgspec.Struct, frozen=True):
-    """How many pushes to a platform ended so on a day (UTC)."""
+    """Pushes to a platform with this outcome on a day (UTC)."""
 
     day: date
     platform: str
@@ -57,7 +57,7 @@ class PushDay(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why so many pushes did not reach their devices; `provider_reason` is the push service's own word."""
+    """A failure reason and its number of pushes; `provider_reason` is the provider code."""
 
     ending: str
     reason: str
@@ -66,7 +66,7 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Bounce(msgspec.Struct, frozen=True):
-    """So many refusals of devices, by what they have in common."""
+    """The number of rejected pushes, by route, reason, platform and app version."""
 
     route: str
     provider: str
@@ -78,7 +78,7 @@ class Bounce(msgspec.Struct, frozen=True):
 
 
 class BounceDay(msgspec.Struct, frozen=True):
-    """So many refusals with a word on a day (UTC)."""
+    """The number of rejected pushes with a provider code on a day (UTC)."""
 
     day: date
     provider: str
