@@ -166,20 +166,30 @@ def startup(*, json: bool) -> None:
     "--seconds", type=click.IntRange(1), metavar="N", help="How long each trouble lasts.  [default: 12]"
 )
 @click.option("--people", type=click.IntRange(1), metavar="N", help="Of the neighbour.  [default: 60,000]")
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="One trouble, or a control; several times for several."
+)
 @quick
 @as_json
-def neighbour(*, seconds: int | None, people: int | None, quick: bool, json: bool) -> None:
+def neighbour(
+    *, seconds: int | None, people: int | None, only: tuple[str, ...], quick: bool, json: bool
+) -> None:
     """Pushes, registrations, broadcasts, webhooks and pages of one workspace while another is quiet, and while it does its worst.
 
     Each figure stands beside what it is in quiet, in the same run: 2 x is the goal.
     """
     from benchmarks import neighbour as benchmark
+    from benchmarks.troubles import ALL
 
+    for name in only:
+        if name not in ALL:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(ALL)}", param_hint="--only")
     found = asyncio.run(
         benchmark.measure(
             seconds=seconds or (benchmark.QUICK_SECONDS if quick else benchmark.SECONDS),
             people=people or (benchmark.QUICK_PEOPLE if quick else benchmark.PEOPLE),
             scale=benchmark.QUICK_SCALE if quick else 1.0,
+            only=only,
         )
     )
     shown = table([one.row() for one in found], benchmark.HEADINGS)

@@ -23,7 +23,7 @@ from benchmarks.figures import percentile
 from benchmarks.fixtures import Size, fill
 from benchmarks.fleet import BY, add_credentials, call, fleet, person_of, queue_is_empty, register
 from benchmarks.sink import Sink
-from benchmarks.troubles import DEVICES, TROUBLES, NoisyNeighbour, nothing
+from benchmarks.troubles import ALL, DEVICES, TROUBLES, NoisyNeighbour, nothing
 from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import Misconfigured
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
@@ -32,7 +32,7 @@ from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.webhooks import WebhookDefinition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from benchmarks.fleet import Fleet
@@ -103,11 +103,14 @@ HEADINGS = [
 ]
 
 
-async def measure(*, seconds: int = SECONDS, people: int = PEOPLE, scale: float = 1.0) -> list[Beside]:
+async def measure(
+    *, seconds: int = SECONDS, people: int = PEOPLE, scale: float = 1.0, only: Sequence[str] = ()
+) -> list[Beside]:
     """Quiet before, between and after the troubles, each for so many seconds: of quiet the medians count.
 
-    `scale` is how large requests of the neighbour are.
+    `scale` is how large requests of the neighbour are; `only` names the troubles, and those beyond the usual ones.
     """
+    troubles = {name: ALL[name] for name in only or TROUBLES}
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         async with fleet(Path(folder), count=_PHONES) as quiet, Sink().listening() as sink:
             noisy = await _noisy(quiet, people)
@@ -120,7 +123,7 @@ async def measure(*, seconds: int = SECONDS, people: int = PEOPLE, scale: float 
                 bench = await _Bench.of(quiet, noisy, sink, urlsplit(facts["url"]).port or 80, scale)
                 await bench.felt(nothing, _WARM_UP_S)
                 quiets, felt = list[Latencies](), dict[str, Latencies]()
-                for place, (name, trouble) in enumerate(TROUBLES.items()):
+                for place, (name, trouble) in enumerate(troubles.items()):
                     if place % _QUIET_EVERY == 0:
                         quiets.append(await bench.felt(nothing, seconds))
                     felt[name] = await bench.felt(trouble, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -142,6 +143,18 @@ def bodies(noisy: NoisyNeighbour) -> AbstractAsyncContextManager[None]:
     return _again(noisy.port, request, _BODIES)
 
 
+@asynccontextmanager
+async def computing(noisy: NoisyNeighbour) -> AsyncIterator[None]:
+    """Another process of the machine that takes as much of the processors as one thread gets, and asks us nothing."""
+    del noisy
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
 TROUBLES: dict[str, Callable[[NoisyNeighbour], AbstractAsyncContextManager[None]]] = {
     "slow data files": slow_files,
     "slow webhooks": slow_webhooks,
@@ -150,6 +163,11 @@ TROUBLES: dict[str, Callable[[NoisyNeighbour], AbstractAsyncContextManager[None]
     "heavy templates": templates,
     "large bodies": bodies,
 }
+# What is no fault of the service: how much the other workspace's clients take of the machine where it is the same.
+CONTROLS: dict[str, Callable[[NoisyNeighbour], AbstractAsyncContextManager[None]]] = {
+    "a process that computes": computing,
+}
+ALL = TROUBLES | CONTROLS
 
 
 @asynccontextmanager
