@@ -223,6 +223,34 @@ async def test_an_owner_who_has_too_many_waiting_is_refused_alone_and_nothing_is
     assert len(await asyncio.gather(*combine.submit(mine("a", 10)))) == 10
 
 
+async def test_many_calls_of_an_owner_are_taken_in_parts_in_their_order_and_others_come_between() -> None:
+    recorder = Recorder()
+    combine = Combiner(recorder.commit, owned, lanes=1, name="test")
+    calls = [Call(number, frozenset({"a"})) for number in range(1_000)]
+    many = asyncio.create_task(combine.all(calls))
+    await asyncio.sleep(0)
+    [one] = combine.submit([Call(5_000, frozenset("b"))])
+    assert await one == "written 5000"
+    assert not many.done()
+    assert await many == [f"written {number}" for number in range(1_000)]
+    assert [call.number for group in recorder.groups for call in group if call.number < 5_000] == list(
+        range(1_000)
+    )
+
+
+async def test_who_has_too_many_waiting_is_refused_before_the_first_part_is_taken() -> None:
+    store = Gated()
+    combine = Combiner(store.commit, owned, most_unfinished=300, name="test")
+    taken = combine.submit(mine("a", 12))
+    with pytest.raises(TooManyRequests, match="12 calls"):
+        await combine.all(mine("a", 300))
+    await turns_of_the_loop()
+    store.gate.set()
+    await asyncio.gather(*taken)
+    assert await combine.all([]) == []
+    assert sum(map(len, store.groups)) == 12
+
+
 async def test_a_bad_call_costs_its_neighbours_one_more_commit_and_its_owner_few() -> None:
     recorder = Recorder()
     combine = Combiner(recorder.commit, owned, lanes=1, name="test")

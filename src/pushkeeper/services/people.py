@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import NotFound
 from pushkeeper.services.audit import audited
-from pushkeeper.store.db import patience
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine, Registration, Search
 from pushkeeper.store.people import blocklist, erasures, events, ingest, people, topics
@@ -106,9 +104,7 @@ class People:
         Raises:
             TooManyRequests: too many of the workspace wait already; none of these was taken.
         """
-        answers = self._calls.submit(calls)
-        with patience.spent():
-            return await asyncio.gather(*answers, return_exceptions=True)
+        return await self._calls.all(calls)
 
     async def forget_device(
         self, workspace: WorkspaceId, identifier: Identifier, token: Token, *, request_id: str = ""

@@ -26,6 +26,7 @@ _AMPLE = 32  # calls
 _SERIAL = 20  # serial calls in one commit: each takes about a millisecond
 _SERIAL_LANES = 3
 _LONGEST_REST_S = 0.5
+_ADDED_AT_ONCE = 200  # calls: a millisecond of the event loop
 
 
 class _Waiting(Waiting[Call], Generic[Call, Result]):
@@ -98,12 +99,44 @@ class Combiner(Generic[Call, Result]):
         with patience.spent():
             return await answer
 
-    def submit(self, calls: Sequence[Call]) -> list[asyncio.Future[Result]]:
-        """The same without waiting, for some calls of one owner: what is submitted one after the other keeps that order.
+    async def all(self, calls: Sequence[Call]) -> list[Result | BaseException]:
+        """The same for calls of one owner, in their order, each with its result or its error; others go on meanwhile.
 
         Raises:
             TooManyRequests: the owner has too many that wait; none of these was taken.
         """
+        self._refuse_too_many(calls)
+        parts: list[list[asyncio.Future[Result]]] = []
+        found: list[Result | BaseException] = []
+        try:
+            for start in range(0, len(calls), _ADDED_AT_ONCE):
+                parts.append(self._add(calls[start : start + _ADDED_AT_ONCE]))
+                await asyncio.sleep(0)
+            with patience.spent():
+                for part in parts:
+                    found += await asyncio.gather(*part, return_exceptions=True)
+        finally:
+            for answer in (answer for part in parts for answer in part if not answer.done()):
+                answer.cancel()
+        return found
+
+    def submit(self, calls: Sequence[Call]) -> list[asyncio.Future[Result]]:
+        """The same without waiting: what is submitted one after the other keeps that order.
+
+        Raises:
+            TooManyRequests: the owner has too many that wait; none of these was taken.
+        """
+        self._refuse_too_many(calls)
+        return self._add(calls)
+
+    def _refuse_too_many(self, calls: Sequence[Call]) -> None:
+        before = self._turns.unfinished(self._keys(calls[0]).owner) if calls else 0
+        if before and before + len(calls) > self._most_unfinished:
+            raise TooManyRequests(
+                f"too many requests: {before} calls of this workspace wait to be written; send fewer at once"
+            )
+
+    def _add(self, calls: Sequence[Call]) -> list[asyncio.Future[Result]]:
         loop = asyncio.get_running_loop()
         # The loop's own clock stands still within a turn.
         now = time.monotonic()
@@ -111,11 +144,6 @@ class Combiner(Generic[Call, Result]):
         waiting: list[_Waiting[Call, Result]] = [
             _Waiting(call, self._keys(call), loop.create_future(), times) for call in calls
         ]
-        before = self._turns.unfinished(waiting[0].owner) if waiting else 0
-        if before and before + len(waiting) > self._most_unfinished:
-            raise TooManyRequests(
-                f"too many requests: {before} calls of this workspace wait to be written; send fewer at once"
-            )
         for one in waiting:
             self._turns.add(one)
         self._start()
