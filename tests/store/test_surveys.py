@@ -6,11 +6,14 @@ import asyncio
 import os
 import secrets
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.errors import TooManyRequests, TooSlow
+from pushkeeper.core.filters.nodes import Unit
+from pushkeeper.errors import BadRequest, TooManyRequests, TooSlow
+from pushkeeper.services.audiences import Audiences
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import surveys
 from pushkeeper.store.db.database import Database
@@ -111,6 +114,52 @@ async def test_more_than_twenty_that_wait_are_refused_and_cost_the_others_nothin
         done = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(one, list) for one in done) == surveys.OF_ONE_WORKSPACE + surveys.WAITING
     assert await database.survey("select $1::bigint", tenant)
+
+
+async def test_who_has_a_turn_goes_on_with_it_and_nobody_else_has_it_for_that(
+    database: Database, tenant: WorkspaceId, other: WorkspaceId
+) -> None:
+    async with database.turn_to_survey(tenant), locked(database):
+        # The other turns of the workspace are taken, and yet it goes on.
+        asked = [
+            asyncio.create_task(database.survey(WAITS, tenant, n), context=Context())
+            for n in range(surveys.OF_ONE_WORKSPACE)
+        ]
+        await waiting_for_it(database, surveys.OF_ONE_WORKSPACE - 1)
+        assert await database.survey("select $1::bigint", tenant)
+        assert await database.surveying(tenant).value("select 1") == 1
+        assert await database.survey("select $1::bigint", other)
+        assert await database.owned.value(AT_ONCE, LOCK) == surveys.OF_ONE_WORKSPACE - 1
+    await asyncio.gather(*asked)
+
+
+async def test_a_filter_is_not_read_before_its_turn(
+    database: Database, tenant: WorkspaceId, other: WorkspaceId
+) -> None:
+    audiences = Audiences(database)
+    for asked in (
+        lambda whose, bad: audiences.search(whose, bad, after=0, limit=10),
+        lambda whose, bad: audiences.size(whose, bad, Unit.DEVICE),
+        lambda whose, bad: audiences.estimate(whose, bad, Unit.DEVICE, within_s=10.0),
+        lambda whose, bad: audiences.sample(whose, bad, Unit.DEVICE, limit=10),
+        lambda whose, bad: audiences.preview(whose, bad, Unit.DEVICE),
+        lambda whose, bad: audiences.apart(whose, bad, within_s=10.0),
+        lambda whose, bad: audiences.differing(whose, bad, included=True, after=b"", limit=10),
+        lambda whose, bad: audiences.explain(whose, bad, Unit.DEVICE),
+    ):
+        async with locked(database):
+            before = [
+                asyncio.create_task(database.survey(WAITS, tenant, n))
+                for n in range(surveys.OF_ONE_WORKSPACE)
+            ]
+            await waiting_for_it(database, surveys.OF_ONE_WORKSPACE)
+            reading = asyncio.create_task(asked(tenant, {"no": "filter"}))
+            with pytest.raises(BadRequest):
+                await asked(other, {"no": "filter"})
+            assert not reading.done()
+        with pytest.raises(BadRequest):
+            await reading
+        await asyncio.gather(*before)
 
 
 async def test_one_who_gives_up_leaves_the_turn_to_the_next(database: Database, tenant: WorkspaceId) -> None:

@@ -18,6 +18,7 @@ from pushkeeper.store import explanations
 from pushkeeper.store.audiences import audiences, plans
 from pushkeeper.store.audiences.audiences import LONGEST_S, Audience, Estimate, Size
 from pushkeeper.store.audiences.plans import AudiencePlan
+from pushkeeper.store.db.surveys import in_turn
 from pushkeeper.store.people import pages as person_pages
 from pushkeeper.store.people import placeholders, resolution, segments
 from pushkeeper.store.people.people import PersonReference
@@ -262,6 +263,7 @@ class Audiences:
 
     # Filters.
 
+    @in_turn
     async def search(self, workspace: WorkspaceId, given: object, *, after: int, limit: int) -> list[Member]:
         """The people who match a filter and whose keys come after this one, in order.
 
@@ -274,6 +276,7 @@ class Audiences:
         node = expanded(read_filter(given), saved)
         return await person_pages.search(self._database, workspace, node, after=after, limit=limit)
 
+    @in_turn
     async def size(self, workspace: WorkspaceId, given: object, unit: Unit) -> Size:
         """How many people and devices a filter is true of.
 
@@ -282,6 +285,7 @@ class Audiences:
         """
         return await audiences.size(self._database, await self._audience(workspace, given, unit))
 
+    @in_turn
     async def estimate(
         self, workspace: WorkspaceId, given: object, unit: Unit, *, within_s: float
     ) -> Size | Estimate:
@@ -301,6 +305,7 @@ class Audiences:
         """
         return await self.devices(workspace, given, unit, after=b"", limit=limit)
 
+    @in_turn
     async def devices(
         self, workspace: WorkspaceId, given: object, unit: Unit, *, after: bytes, limit: int
     ) -> list[Device]:
@@ -312,6 +317,7 @@ class Audiences:
         audience = await self._audience(workspace, given, unit)
         return await audiences.devices(self._database, audience, after=after, limit=limit)
 
+    @in_turn
     async def preview(self, workspace: WorkspaceId, given: object, unit: Unit) -> Preview:
         """Whom a filter is true of, and which devices it is true of only if it is read of people, or only if not.
 
@@ -322,6 +328,7 @@ class Audiences:
         size = await audiences.size(self._database, audience)
         return Preview(size, await self._apart(audience, audiences.LONGEST_S))
 
+    @in_turn
     async def apart(self, workspace: WorkspaceId, given: object, *, within_s: float) -> UnitDifference:
         """Which devices a filter is true of only if it is read of people, or only if not, and why.
 
@@ -331,6 +338,7 @@ class Audiences:
         """
         return await self._apart(await self._audience(workspace, given, Unit.DEVICE), within_s)
 
+    @in_turn
     async def differing(
         self, workspace: WorkspaceId, given: object, *, included: bool, after: bytes, limit: int
     ) -> list[Device]:
@@ -345,6 +353,7 @@ class Audiences:
             self._database, audience, included=included, after=after, limit=limit
         )
 
+    @in_turn
     async def explain(self, workspace: WorkspaceId, given: object, unit: Unit) -> AudiencePlan:
         """How PostgreSQL counts an audience, what that takes, and which indexes would make it faster.
 

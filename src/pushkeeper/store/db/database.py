@@ -245,6 +245,10 @@ class Database(Statements):
 
         return Reads(ask)
 
+    def turn_to_survey(self, workspace: int) -> AbstractAsyncContextManager[None]:
+        """A workspace's turn, in which its surveys are asked for (`surveys.in_turn`)."""
+        return self._surveys.place(workspace)
+
     def surveying(self, workspace: int, *, within_s: float = surveys.LONGEST_S) -> Reads:
         """What is read of much of a workspace, by its role: on the connections of surveys, and in turn (`survey`)."""
 
