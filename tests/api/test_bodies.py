@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import time
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,8 @@ from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.web import body
+from pushkeeper.web.body import LARGE
+from pushkeeper.web.large_bodies import BYTES_PER_S, LARGE_BYTES, MOST_BYTES
 from support.inside import Inside
 from support.requests import NO_KEYS, SAMPLES, filled, key_of
 
@@ -66,7 +69,8 @@ def test_what_json_says_is_read_as_it_is(value: object) -> None:
         (b'{"b": 1, "a": %s1%s}' % (b'{"c": [' * 2_000, b"]}" * 2_000), "a.c"),
         (b"1" * 5_000, "body"),
         (b"1e400", "body"),
-        (b"[" + b"[]," * 250_000 + b"[]]", "body"),
+        (b"[" + b"[]," * 50_000 + b"[]]", "body"),
+        (b"[" + b"0," * 500_000 + b"0]", "body"),
         (b'{"a": ', "body"),
         (b'{"a": NaN}', "body"),
         (b'{"a": "\0"}', "body"),
@@ -108,8 +112,8 @@ def test_what_only_looks_like_it_or_can_be_repaired_is_read(raw: bytes, value: o
 
 async def test_what_is_large_is_read_beside_the_event_loop() -> None:
     here = threading.get_ident()
-    assert await body.by_size(body.LARGE_BYTES, threading.get_ident) == here
-    assert await body.by_size(body.LARGE_BYTES + 1, threading.get_ident) != here
+    assert await body.by_size(LARGE_BYTES, threading.get_ident) == here
+    assert await body.by_size(LARGE_BYTES + 1, threading.get_ident) != here
 
 
 @pytest.mark.parametrize("length", [0, 1, 65_535, 65_536, 65_537, 400_000])
@@ -265,12 +269,12 @@ class Counting(ThreadPoolExecutor):
         return super().submit(*args, **kwargs)
 
 
-@pytest.mark.parametrize(("objects", "in_a_thread"), [(10_000, False), (240_000, True)])
+@pytest.mark.parametrize(("people", "in_a_thread"), [(10_000, False), (100_000, True)])
 async def test_a_large_body_is_read_beside_the_event_loop(
-    inside: Inside, workspace: Any, monkeypatch: pytest.MonkeyPatch, objects: int, *, in_a_thread: bool
+    inside: Inside, workspace: Any, monkeypatch: pytest.MonkeyPatch, people: int, *, in_a_thread: bool
 ) -> None:
     keys = workspace[1]
-    body = b'{"ids": [%s0]}' % (b"{}," * objects)
+    body = b'{"ids": [%s0]}' % (b"-1,0," * (people // 2))
     route = "POST /v1/campaigns/{id}/triggers"
     threads = Counting()
     monkeypatch.setattr("pushkeeper.web.body._READER", threads)
@@ -278,3 +282,71 @@ async def test_a_large_body_is_read_beside_the_event_loop(
     threads.shutdown()
     assert seen.status == 422
     assert (threads.asked > 0) == in_a_thread
+
+
+async def test_a_large_body_of_a_workspace_is_received_no_faster_than_its_share(
+    inside: Inside, workspace: Any
+) -> None:
+    made, keys = workspace
+    chunks = [b'{"ids": ["%s"]' % (b"x" * 100_000), *[b" " * 100_000] * 20, b"}"]
+    asked_at: list[float] = []
+
+    async def receive() -> Any:
+        asked_at.append(time.monotonic())
+        return {
+            "type": "http.request",
+            "body": chunks[len(asked_at) - 1],
+            "more_body": len(asked_at) < len(chunks),
+        }
+
+    statuses: list[int] = []
+
+    async def send(message: Any) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    authorization = key_of("POST /v1/campaigns/{id}/triggers", keys)["authorization"].encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/campaigns/7/triggers",
+        "query_string": b"",
+        "headers": [(b"authorization", authorization)],
+    }
+    await inside.app(scope, receive, send)
+    assert statuses == [422]
+    at_once = BYTES_PER_S / 10 + len(chunks[0])
+    assert asked_at[-1] - asked_at[0] >= (sum(map(len, chunks)) - at_once) / BYTES_PER_S
+    # All of it is uncounted: as much as a workspace may have finds room.
+    LARGE.received(made.workspace_id, MOST_BYTES, time.monotonic())
+    LARGE.answered(made.workspace_id, MOST_BYTES)
+
+
+async def test_a_workspace_with_too_many_large_bodies_is_told_to_wait_and_nobody_else(
+    inside: Inside, workspace: Any
+) -> None:
+    made, keys = workspace
+    body = b'{"ids": ["%s"]}' % (b"x" * 100_000)
+    route = "POST /v1/campaigns/{id}/triggers"
+    LARGE.received(made.workspace_id, MOST_BYTES, time.monotonic())
+    seen = await inside.ask("POST", "/v1/campaigns/7/triggers", body, key_of(route, keys))
+    assert (seen.status, seen.headers["retry-after"]) == (429, "5")
+    assert b"not answered yet" in seen.body
+    small = await inside.ask("POST", "/v1/campaigns/7/triggers", b'{"ids": [[]]}', key_of(route, keys))
+    assert small.status == 422
+    LARGE.answered(made.workspace_id, MOST_BYTES)
+    seen = await inside.ask("POST", "/v1/campaigns/7/triggers", body, key_of(route, keys))
+    assert seen.status == 422
+
+
+@pytest.mark.parametrize("route", ["POST /v1/b", "POST /api/v2/batch"])
+async def test_many_small_items_are_read_beside_the_event_loop(
+    inside: Inside, workspace: Any, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    keys = workspace[1]
+    threads = Counting()
+    monkeypatch.setattr("pushkeeper.web.body._READER", threads)
+    for items, asked in ((100, 0), (200, 1)):
+        sent = json.dumps({"batch": [0] * items}).encode()
+        await inside.ask("POST", route.split()[1], sent, key_of(route, keys))
+        assert threads.asked == asked
+    threads.shutdown()

@@ -87,6 +87,22 @@ def test_the_rest_of_a_body_that_was_answered_is_not_waited_for_without_end(secu
         site.check(held=0)
 
 
+def test_the_rest_of_a_body_that_was_answered_is_read_slowly_and_then_the_next_request(secured):
+    rest = 32_000_000  # more than the system keeps between us
+    with serving(QUIET, secured) as site, site.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % rest)
+        assert b"200 OK" in connection.recv(1000)
+        connection.settimeout(1.0)
+        with pytest.raises(TimeoutError):
+            connection.sendall(b"x" * rest)
+        assert site.ask("/read", b"x" * 1_000_000) == 200
+    with serving(QUIET, secured) as site, site.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n")
+        assert b"200 OK" in connection.recv(1000)
+        connection.sendall(b"x" * 300_000 + request("/read", b"x" * 300_000, "Connection: close"))
+        assert status(heard(connection)) == 200
+
+
 def test_an_answer_that_nobody_reads_is_dropped(secured):
     with serving(replace(QUIET, idle_s=SOON, window_s=SOON), secured) as site, site.connect() as connection:
         connection.sendall(request("/long/50000000"))

@@ -14,8 +14,9 @@ from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorize
 from pushkeeper.services import typed, validation
 from pushkeeper.services.api_keys import Caller
 from pushkeeper.web import response
-from pushkeeper.web.body import LARGE_BYTES, by_size, decode, parse
+from pushkeeper.web.body import LARGE, by_size, decode, parse
 from pushkeeper.web.endpoint import Endpoint
+from pushkeeper.web.large_bodies import LARGE_BYTES
 from pushkeeper.web.request import Request
 from pushkeeper.web.response import Response
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.web.response import Headers
 
 T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R")
 Handler: TypeAlias = "Callable[[Call], Awaitable[Response]]"
 
 MAX_BODY_BYTES = 1_000_000
@@ -78,7 +80,15 @@ class Call(msgspec.Struct, frozen=True):
         Raises:
             BadRequest: it is no such JSON, or holds what a database cannot.
         """
-        return validation.as_object(await by_size(len(self.raw_body), decode, self.raw_body), "body")
+        return await self.read_json(_unchanged)
+
+    async def read_json(self, read: Callable[[dict[str, Any]], R]) -> R:
+        """What `read` makes of the JSON object of the body, beside the event loop where that is large.
+
+        Raises:
+            BadRequest: as `json` does, and as `read` does.
+        """
+        return await self._by_size(lambda: read(validation.as_object(decode(self.raw_body), "body")))
 
     async def parts(self) -> tuple[dict[str, Any], Sequence[Check]]:
         """The same, with what is still to be checked of each part of it, so that one that is bad fails alone.
@@ -86,7 +96,7 @@ class Call(msgspec.Struct, frozen=True):
         Raises:
             BadRequest: it is no such JSON.
         """
-        body, checks = await by_size(len(self.raw_body), parse, self.raw_body)
+        body, checks = await self._by_size(lambda: parse(self.raw_body))
         return validation.as_object(body, "body"), checks
 
     async def read(self, kind: type[T]) -> T:
@@ -95,7 +105,10 @@ class Call(msgspec.Struct, frozen=True):
         Raises:
             BadRequest: it is none; names the first field that is wrong.
         """
-        return typed.read(await self.json(), kind)
+        return await self.read_json(lambda body: typed.read(body, kind))
+
+    async def _by_size(self, read: Callable[[], R]) -> R:
+        return await by_size(len(self.raw_body), read, of=self.workspace.workspace_id or None)
 
     def queried(self, kind: type[T]) -> T:
         """The parameters of the query, as a request of this kind.
@@ -107,6 +120,10 @@ class Call(msgspec.Struct, frozen=True):
 
     def query(self, name: str) -> str | None:
         return QueryParams(self.request.scope["query_string"]).get(name)
+
+
+def _unchanged(body: dict[str, Any]) -> dict[str, Any]:
+    return body
 
 
 NOBODY = Caller(WorkspaceId(0), "")
@@ -145,7 +162,8 @@ class ApiStyle:
     async def respond(self, request: Request, handler: Handler) -> Response:
         """What the handler returns of the call."""
         caller = await self.authenticate(request.header(b"authorization"))
-        return await handler(Call(caller, request, await request.body(self.max_body_bytes)))
+        with LARGE.body_of(caller.workspace_id) as body:
+            return await handler(Call(caller, request, await request.body(self.max_body_bytes, body.grown)))
 
     def refusal(self, request: Request, error: PushkeeperError, status: int) -> Response:
         """How this API says that error."""

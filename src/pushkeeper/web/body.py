@@ -6,7 +6,7 @@ own item alone.
 
 Whatever is large is read in a thread, one after the other: each thread more would take as large a share of Python's lock as
 the event loop has. The decoder holds the lock for as long as it works, so that it is the bound on how many values a body may
-have which keeps the event loop alive; inflating and our own checks give the lock away.
+have which keeps the event loop alive; inflating and our own checks give the lock away, and bytes are scanned in parts.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from pushkeeper.errors import BadRequest, TooLarge, shown_path
+from pushkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,15 +35,19 @@ if TYPE_CHECKING:
     Place = list[str | int]  # keys and indexes, the innermost first
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 _READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bodies")
+LARGE = LargeBodies()
 
-LARGE_BYTES = 64 * 1024
 MAX_DEPTH = 100  # far below where Python's own stack ends, whoever reads or writes it
 MAX_DIGITS = 100  # of a whole number: one that no float can be made of has 309
-MAX_VALUES = 500_000  # a tenth of a second to decode, whatever they are
-_COUNTED_AT_ONCE = 256 * 1024  # bytes
+MAX_VALUES = 500_000
+# Lists and objects take the decoder longer than anything else: so many some five milliseconds. Ten thousand people with
+# data of their own, for whom a body may be as long as that, have one for each hundred bytes.
+MAX_LISTS = 50_000
+_BYTES_OF_A_LIST = 100
+_BYTES_OF_AN_ITEM = 500  # of a batch; a hundred of them are small
+_SCANNED_AT_ONCE = 256 * 1024  # bytes; nobody else does anything meanwhile
 _MAX_SHOWN = 40  # characters of a key in an error's text
 _MAX_PLACE = 200
 _PLACED_DEPTH = 2  # for the path of a value nested too deeply: each level scans everything below it
@@ -67,9 +72,22 @@ _QUOTE = ord('"')
 _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 1)
 
 
-async def by_size(size: int, read: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Read what is large in a thread, and what is small here: changing to a thread takes longer than most bodies."""
-    return read(*args, **named) if size <= LARGE_BYTES else await _in_thread(partial(read, *args, **named))
+async def by_size(size: int, read: Callable[[], T], *, of: int | None = None) -> T:
+    """Read what is large in a thread, and what is small here: changing to a thread takes longer than most bodies.
+
+    `of` is the workspace whose turn it has to be.
+
+    Raises:
+        TooManyRequests: too much that is large waits for the turn of this workspace.
+    """
+    if size <= LARGE_BYTES:
+        return read()
+    return await _in_thread(read) if of is None else await LARGE.read(of, size, read, _in_thread)
+
+
+def size_of_batch(size: int, items: int) -> int:
+    """What `by_size` takes a batch of this length to be: reading an item costs as much as a text of some length."""
+    return max(size, items * _BYTES_OF_AN_ITEM)
 
 
 async def _in_thread(read: Callable[[], T]) -> T:
@@ -98,15 +116,14 @@ def parse(raw: bytes) -> tuple[Any, Sequence[Check]]:
     raw = raw.removeprefix(_BOM)
     if not raw.strip():
         return {}, ()
-    if len(raw) > MAX_VALUES and _has_too_many_values(raw):
-        raise TooLarge("body", f"cannot hold more than {MAX_VALUES:,} values")
-    if b"\\u0000" in raw:
+    lists = _lists_in(raw)
+    if _holds(raw, b"\\u0000"):
         raw = _ESCAPE.sub(_repaired_escape, raw)
     try:
         value, raw = _decoded(raw, Any)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest("body", f"not JSON: {error}") from None
-    return value, _checks_of(raw)
+    return value, _checks_of(raw, lists)
 
 
 def size_of_part(part: object, checks: Sequence[Check]) -> int:
@@ -120,29 +137,52 @@ def size_of_part(part: object, checks: Sequence[Check]) -> int:
     except RecursionError:
         _refuse_depth(part)
         raise
-    for check in _checks_of(raw) if checks else ():
+    for check in _checks_of(raw, _lists_in(raw)) if checks else ():
         check(part)
     return len(raw)
 
 
-def _checks_of(raw: bytes) -> list[Check]:
-    """The checks that a JSON text needs, found by scanning it without parsing it."""
+def _checks_of(raw: bytes, lists: int) -> list[Check]:
+    """The checks that a JSON text with so many lists and objects needs, found by scanning it without parsing it."""
     checks: list[Check] = []
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+    if lists > MAX_DEPTH:
         checks.append(_refuse_depth)
-    if len(raw) > MAX_DIGITS and _TOO_MANY_DIGITS in raw.translate(_DIGITS_ALIKE):
+    if len(raw) > MAX_DIGITS and _has_too_many_digits(raw):
         checks.append(_refuse_digits)
     return checks
 
 
-def _has_too_many_values(raw: bytes) -> bool:
-    """Looked at in parts, as nobody else does anything while one is counted, and the first ones may tell."""
-    found = 0
-    for start in range(0, len(raw), _COUNTED_AT_ONCE):
-        found += sum(raw.count(sign, start, start + _COUNTED_AT_ONCE) for sign in (b",", b"[", b"{"))
-        if found > MAX_VALUES:
-            return True
-    return False
+def _lists_in(raw: bytes) -> int:
+    """How many lists and objects there are, or more: a text may hold brackets.
+
+    Raises:
+        TooLarge: there are too many of them, or of values.
+    """
+    lists = values = 0
+    most = max(MAX_LISTS, len(raw) // _BYTES_OF_A_LIST)
+    for start in range(0, len(raw), _SCANNED_AT_ONCE):
+        end = start + _SCANNED_AT_ONCE
+        lists += raw.count(b"[", start, end) + raw.count(b"{", start, end)
+        values += raw.count(b",", start, end)
+        if lists > most:
+            raise TooLarge("body", f"cannot hold more than {most:,} lists and objects")
+        if lists + values > MAX_VALUES:
+            raise TooLarge("body", f"cannot hold more than {MAX_VALUES:,} values")
+    return lists
+
+
+def _holds(raw: bytes, sign: bytes) -> bool:
+    return any(
+        raw.find(sign, start, start + _SCANNED_AT_ONCE + len(sign) - 1) >= 0
+        for start in range(0, len(raw), _SCANNED_AT_ONCE)
+    )
+
+
+def _has_too_many_digits(raw: bytes) -> bool:
+    return any(
+        _TOO_MANY_DIGITS in raw[start : start + _SCANNED_AT_ONCE + MAX_DIGITS].translate(_DIGITS_ALIKE)
+        for start in range(0, len(raw), _SCANNED_AT_ONCE)
+    )
 
 
 def loads(raw: bytes, kind: Any = Any) -> Any:  # noqa: ANN401 - JSON of any shape, or a Struct

@@ -31,6 +31,9 @@ log = logger("web")
 
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)  # Linux
 _BYTES_ACKED = slice(120, 128)  # in its `struct tcp_info`
+# The rest of a body that is answered already is read for the client's sake alone: what is more than a little, slowly.
+_LEFTOVER_BYTES = 16 * 1024
+_LEFTOVER_BYTES_PER_S = 1_000_000
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -202,11 +205,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._window_bytes += len(body)
         cycle = self.cycle
         if cycle.response_complete:
+            if len(body) > _LEFTOVER_BYTES and not self.flow.read_paused:
+                self.flow.pause_reading()
+                self.loop.call_later(len(body) / _LEFTOVER_BYTES_PER_S, self._read_on)
             return
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
+
+    def _read_on(self) -> None:
+        if not self._is_lost:
+            self.flow.resume_reading()
 
     def on_message_complete(self) -> None:
         self._in_body = False

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from pushkeeper.errors import BadRequest, Forbidden, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from starlette.types import Message, Receive, Scope
 
@@ -29,6 +29,12 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # Of the ids that we give ourselves: what nobody else's begin with, and what counts on.
 _PROCESS = os.urandom(10).hex()
 _NUMBERS = count(1)
+
+
+def _at_once(size: int) -> float:
+    """Let all of a body be read as it comes."""
+    del size
+    return 0.0
 
 
 class Request:
@@ -75,21 +81,29 @@ class Request:
         except UnicodeDecodeError:
             raise BadRequest(field or name, "not UTF-8") from None
 
-    async def body(self, max_bytes: int) -> bytes:
+    async def body(self, max_bytes: int, grown: Callable[[int], float] = _at_once) -> bytes:
         """The whole body; Starlette's ClientDisconnect when the client left before it was all there.
+
+        `grown` is told how large it is so far, and says for how many seconds no more of it is to be read.
 
         Raises:
             TooLarge: it is over so many bytes.
+            TooManyRequests: as `grown` does.
         """
         receive = _within(self.receive, max_bytes)
         chunks: list[bytes] = []
+        size = 0
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            wait_s = grown(size)
             if not message.get("more_body", False):
                 return b"".join(chunks)
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
 
     async def form(self) -> tuple[dict[str, list[str]], dict[str, bytes]]:
         """The fields and files of a form.

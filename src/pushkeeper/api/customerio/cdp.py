@@ -22,7 +22,7 @@ from pushkeeper.services.api_keys import not_here
 from pushkeeper.services.people import PersonUpdate
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.web import response
-from pushkeeper.web.body import by_size, inflate, loads, parse, size_of_part
+from pushkeeper.web.body import by_size, inflate, loads, parse, size_of_batch, size_of_part
 from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ class _Cdp:
                 for one in self._read(opened, item, index, device=device)
             ]
 
-        await self._done(await by_size(opened.size, read), drops)
+        await self._done(
+            await by_size(size_of_batch(opened.size, len(items)), read, of=opened.workspace), drops
+        )
 
     def _read(
         self,
@@ -190,9 +192,9 @@ class _Cdp:
             call.charge(len(raw))
         workspace = call.workspace
         if workspace is NOBODY:
-            workspace = await self._context.keys.cdp(await by_size(len(raw), _key_in, raw))
+            workspace = await self._context.keys.cdp(await by_size(len(raw), lambda: _key_in(raw)))
         drops.workspace = workspace.workspace_id
-        body, checks = await by_size(len(raw), parse, raw)
+        body, checks = await by_size(len(raw), lambda: parse(raw), of=workspace.workspace_id)
         return _Opened(
             workspace=workspace.workspace_id,
             request_id=call.request_id,

@@ -25,7 +25,7 @@ from pushkeeper.services.people import Call as Told
 from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.web import response
-from pushkeeper.web.body import by_size, size_of_part
+from pushkeeper.web.body import by_size, size_of_batch, size_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -41,6 +41,7 @@ MAX_ITEM_BYTES = 32 * 1024
 MAX_BATCH_BYTES = 500 * 1024
 MAX_ITEMS = 10_000  # one that says anything has some 50 bytes
 _PARTLY_DONE = 207
+_AT_ONCE = 200  # that are begun without a look at what others want
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 _EVENTS = {"event": "event", "page": "page", "screen": "screen"}
 _OBJECT_ACTIONS = frozenset(
@@ -99,7 +100,9 @@ class _TrackV2:
             raise TooLarge("batch", f"cannot have more than {MAX_ITEMS:,} operations")
         self._context.keys.count_items("track", call.workspace.workspace_id, len(items))
         read = await by_size(
-            len(call.raw_body), lambda: [self._read_item(call, item, checks) for item in items]
+            size_of_batch(len(call.raw_body), len(items)),
+            lambda: [self._read_item(call, item, checks) for item in items],
+            of=call.workspace.workspace_id,
         )
         refused = [
             (place, error) for place, error in enumerate(await self._done(call, read)) if error is not None
@@ -156,7 +159,8 @@ class _TrackV2:
                     aside.append(self._context.services.people.note(call.workspace.workspace_id, one.said))
                 else:
                     calls.append((place, one))
-        await asyncio.gather(*aside)
+        for start in range(0, len(aside), _AT_ONCE):
+            await asyncio.gather(*aside[start : start + _AT_ONCE])
         answers = await self._context.services.people.do_all([told for _, told in calls])
         if answers and all(isinstance(done, Unreachable) for done in answers):
             raise answers[0]  # type: ignore[misc]  # as has just been seen

@@ -69,11 +69,12 @@ class _Triggers:
         self._context = context
 
     async def trigger(self, call: Call) -> Response:
-        request = request_of(await call.json(), _number(call))
-        number = await self._context.services.triggered.trigger(
+        number = _number(call)
+        request = await call.read_json(lambda body: request_of(body, number))
+        made = await self._context.services.triggered.trigger(
             call.actor, call.workspace.workspace_id, request
         )
-        return response.of_json({"id": number})
+        return response.of_json({"id": made})
 
     async def one(self, call: Call) -> Response:
         found = await self._context.services.triggered.one(

@@ -60,12 +60,12 @@ class _Broadcasts:
 
     async def make(self, call: Call) -> Response:
         key = call.header(b"idempotency-key").decode("latin-1")
-        request, start = request_of(await call.json(), key)
+        request, start = await call.read_json(lambda body: request_of(body, key))
         made = await self._room.create(call.actor, call.workspace.workspace_id, request, start=start)
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(made)), 201)
 
     async def change(self, call: Call) -> Response:
-        request, start, version = change_of(await call.json())
+        request, start, version = await call.read_json(change_of)
         workspace, number = call.workspace.workspace_id, _number(call)
         changed = await self._room.change(call.actor, workspace, number, request, version=version)
         if start:
@@ -73,7 +73,7 @@ class _Broadcasts:
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
 
     async def preview(self, call: Call) -> Response:
-        request, _ = request_of(await call.json())
+        request, _ = await call.read_json(request_of)
         said = await self._room.preview(call.workspace.workspace_id, request)
         shown_to = sum(one.to is not None for one in said)
         await self._audit.tokens_read(call.actor, call.workspace.workspace_id, shown_to)
