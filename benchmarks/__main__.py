@@ -206,7 +206,9 @@ def size(*, devices: int | None, json: bool) -> None:
     """
     from benchmarks import meter
     from benchmarks import size as benchmark
+    from pushkeeper.observability import logs
 
+    logs.configure(json=not os.isatty(2))
     found = asyncio.run(benchmark.measure(devices=devices or benchmark.DEVICES))
     costs = table([one.row() for one in found.costs], meter.HEADINGS)
     relations = table([one.row() for one in found.relations], benchmark.RELATION_HEADINGS)

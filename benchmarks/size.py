@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import tempfile
 from base64 import b64encode
@@ -23,8 +24,10 @@ from pushkeeper.errors import Misconfigured, TooSlow
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.store.admin import workspaces
+from pushkeeper.store.people.erasures import AskedBy
 from pushkeeper.store.reports import metrics
 from pushkeeper.worker.jobs.broadcasts import Planner
+from pushkeeper.worker.jobs.erasures import Eraser
 from pushkeeper.worker.jobs.runner import Jobs
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ DEVICES = 100_000
 _HISTORY_UP_TO = 1_000_000  # its lines lie in months, and those that are over grow no more
 _MOST_OPERATIONS = 20_000
 _TIMES = 3
+_LOOK_S = 0.1
 _OK = 200
 _TABLES = ["people", "identifiers", "devices", "device_history", "pushes", "batches"]
 _COUNTED = (
@@ -99,6 +103,7 @@ async def measured(found: Loaded, size: Size, folder: Path) -> SizeResult:
     await growing.registrations()
     with processes.pushkeeper("simulate", "--data", str(folder / "simulator")) as simulator:
         await growing.pushes(simulator)
+    await growing.erasures()
     await growing.churn()
     churned = await growing.relations()
     await run_long(database, "reindex table devices")
@@ -239,6 +244,20 @@ class _Growing:
         )
         if sent != len(tokens):
             raise Misconfigured(f"bench: {sent:,} of {len(tokens):,} pushes were accepted")
+
+    async def erasures(self) -> None:
+        """People by chance, who are erased with all that is left of them, to their receipts."""
+        people = self._choice.sample(range(1, self._size.people), self._operations // 20)
+        eraser = Eraser(self._database, webhooks_have_s=0.0)
+        await run_long(self._database, "analyze")  # as autovacuum, which is off, does after so many pushes
+        async with self.meter.of("erase a person", len(people)):
+            for person in people:
+                await self._store.services.people.erase(
+                    BY, self._workspace, Identifier(IdentifierKind.ID, str(person)), by=AskedBy.API
+                )
+            while await self._database.value("select exists (select from erasures where done_at is null)"):
+                await eraser.look()
+                await asyncio.sleep(_LOOK_S)
 
     async def churn(self) -> None:
         """Some weeks: apps that start, devices that are refused, tokens that change; and the vacuum after it."""
