@@ -80,6 +80,7 @@ async def test_a_loop_is_rendered_in_the_process_which_stays(renderer: Renderer)
     assert pid is not None
     await renderer.say(OTHER, speaker, people(1))
     assert renderer.pid == pid
+    assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0), "others come first"
 
 
 async def test_what_is_quick_to_write_and_much_to_do_is_rendered_in_the_process(renderer: Renderer) -> None:

@@ -6,6 +6,7 @@ Run by `Renderer` as `python -m pushkeeper.rendering.child`. It opens nothing, k
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import signal
 import sys
@@ -30,6 +31,7 @@ from pushkeeper.rendering.frames import (
 
 SLICE_S = 0.1  # of one group, before somebody else's has its turn
 MAX_SPEAKERS_CHARACTERS = 400_000
+_NICENESS = 5  # a text that takes long is not to take the processor from whoever answers and sends meanwhile
 
 
 class _Speakers:
@@ -103,6 +105,7 @@ def main() -> None:
     deadline_s, memory_bytes = float(sys.argv[1]), int(sys.argv[2])
     # Ctrl-C at a terminal is for the service, which ends this process by closing its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(_NICENESS)
     limits = _Limits(deadline_s, memory_bytes)
     gc.freeze()
     answers = sys.stdout.buffer
