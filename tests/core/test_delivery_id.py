@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from hypothesis import assume, example, given
@@ -34,6 +35,18 @@ def test_an_id_is_56_url_safe_characters_and_reads_as_what_it_was_made_of(
     assert len(str(made)) == delivery_id.CHARACTERS
     assert str(made).replace("-", "").replace("_", "").isalnum()
     assert str(made).isascii()
+
+
+@given(workspaces, message_ids, people)
+def test_an_id_is_made_as_former_releases_made_it(
+    workspace: WorkspaceId, message: UUID, person: PersonId
+) -> None:
+    """Phones report for weeks under the ids that they were sent (docs/decisions/0017-delivery-ids.md)."""
+    said = workspace.to_bytes(8, "big") + message.bytes + person.to_bytes(8, "big")
+    code = blake2b(said, digest_size=10, key=bytes(range(32)), person=b"delivery id").digest()
+    assert DeliveryIds(Secret(bytes(range(32)))).text(workspace, message, person) == (
+        urlsafe_b64encode(said + code).decode()
+    )
 
 
 @given(workspaces, message_ids, people)

@@ -6,6 +6,7 @@ import itertools
 import math
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,6 +172,36 @@ def test_however_the_jitter_falls_an_hour_holds_no_more_than_one_attempt_each_te
     pytest.fail("still retrying")
 
 
+@given(
+    st.floats(0, 3600),
+    st.floats(0, 1e5) | st.just(math.inf),
+    st.integers(0, 100),
+    jitters,
+)
+def test_an_outage_waits_its_first_wait_at_least_and_its_longest_at_most(first_s, longest_s, number, jitter):
+    outage = Unavailable(first_wait_s=first_s, longest_wait_s=longest_s)
+    decision = after(outage, number=number, jitter=jitter)
+    if isinstance(decision, Deferred):
+        assert round(first_s, 6) <= wait_s(decision) <= round(max(first_s, longest_s), 6)
+    else:
+        assert longest_s >= FOUR_WEEKS.total_seconds()
+
+
+@given(
+    st.builds(BadCredentials, scope=st.sampled_from(Scope), heal=st.sampled_from(Heal)),
+    attempts,
+    policies,
+    jitters,
+)
+def test_credentials_that_too_few_doubt_are_tried_again_after_a_minute_and_not_charged(
+    outcome, attempt, policy, jitter
+):
+    decision = decide(outcome, attempt, policy=policy, jitter=jitter, route_accepted=True, believed=False)
+    due_at = NOON + timedelta(minutes=1)
+    in_time = due_at < policy.deadline(attempt)
+    assert decision == (Deferred(due_at=due_at, charged=False) if in_time else Settled(end=End.EXPIRED))
+
+
 @given(outcomes, attempts, policies, jitters)
 def test_only_a_definite_or_a_proven_refusal_bounces(outcome, attempt, policy, jitter):
     decision = decide(outcome, attempt, policy=policy, jitter=jitter, route_accepted=False)
@@ -200,6 +231,10 @@ def test_an_ambiguous_refusal_bounces_only_once_the_route_has_accepted_something
 def test_a_refusal_older_than_the_registration_fails_the_push_without_a_bounce():
     decision = after(Refused(certainty=Certainty.STALE))
     assert decision == Settled(end=End.FAILED, certainty=Certainty.STALE)
+
+
+def test_a_hold_for_a_refusal_keeps_the_answer_and_any_other_sends_the_push_again():
+    assert [hold for hold in Hold if hold.keeps_the_verdict] == [Hold.UNPROVEN, Hold.GUARDED]
 
 
 def test_bad_credentials_hold_the_push_and_say_when_to_probe():
@@ -244,6 +279,7 @@ def test_a_host_that_shuts_down_is_left_at_once_and_only_once():
     shutdown = Unavailable(first_wait_s=900, longest_wait_s=math.inf, at_once_first=True, jitter=Jitter.FIFTH)
     assert after(shutdown) == Deferred(due_at=NOON)
     assert wait_s(after(shutdown, number=1, jitter=0.5)) == 1800
+    assert wait_s(after(msgspec.structs.replace(shutdown, after_s=7))) == 7, "unless it says when to return"
 
 
 @pytest.mark.parametrize("silence", [Silence.NOT_PROCESSED, Silence.NO_STREAM])
@@ -283,16 +319,19 @@ def test_a_lost_answer_is_sent_again_or_left_unknown_as_the_message_prefers(sile
     assert after(outcome, policy=at_most_once) == Settled(end=End.UNKNOWN)
 
 
-def test_fcm_is_given_up_within_an_hour_of_the_first_attempt():
+@pytest.mark.parametrize(
+    ("policy", "seconds", "expected"),
+    [(retry.FCM, 49, Deferred), (retry.FCM, 50, Settled), (retry.APNS, 50, Deferred)],
+)
+def test_fcm_is_given_up_within_an_hour_of_the_first_attempt(policy, seconds, expected):
     attempt = Attempt(
         number=9,
         ended_at=NOON,
-        first_at=NOON - timedelta(minutes=59, seconds=55),
+        first_at=NOON - timedelta(minutes=59, seconds=seconds),
         expires_at=NOON + FOUR_WEEKS,
     )
-    for policy, expected in ((retry.FCM, Settled), (retry.APNS, Deferred)):
-        decision = decide(GOOGLE_OUTAGE, attempt, policy=policy, jitter=0.0, route_accepted=True)
-        assert isinstance(decision, expected)
+    decision = decide(GOOGLE_OUTAGE, attempt, policy=policy, jitter=0.0, route_accepted=True)
+    assert isinstance(decision, expected)
 
 
 @pytest.mark.parametrize(
