@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,15 @@ def test_what_was_halved_is_whole_again_after_two_and_a_half_minutes() -> None:
     assert rate_limit.recovered(50.0, 142.0) < 100.0 < rate_limit.recovered(50.0, 143.0)
 
 
+@given(st.floats(0.1, 1e6), st.floats(-1e12, 0) | st.floats(0, 1e12))
+def test_what_was_slowed_down_recovers_without_end_and_never_falls_below(
+    slowed: float, since_s: float
+) -> None:
+    found = rate_limit.recovered(slowed, since_s)
+    assert slowed <= found < math.inf
+    assert found == slowed or since_s > 0
+
+
 def test_a_bucket_gives_its_rate_and_no_more_than_a_second_of_it() -> None:
     bucket = Bucket()
     bucket.fill(100.0, 0.0)
@@ -42,6 +53,35 @@ def test_a_bucket_gives_its_rate_and_no_more_than_a_second_of_it() -> None:
     assert bucket.tokens == 60.0
     bucket.fill(100.0, 100.0)
     assert sum(bucket.take() for _ in range(1000)) == 100
+
+
+def test_a_bucket_of_less_than_one_a_second_begins_with_one_and_keeps_one() -> None:
+    bucket = Bucket()
+    bucket.fill(0.1, 0.0)
+    assert (bucket.take(), bucket.take()) == (True, False)
+    bucket.fill(0.1, 9.0)
+    assert not bucket.take()
+    bucket.fill(0.1, 1_000.0)
+    assert (bucket.take(), bucket.take()) == (True, False)
+
+
+@given(st.integers(1, 1_000), st.integers(0, 5_000))
+def test_a_bucket_is_empty_for_as_long_as_it_says(per_s: int, owed: int) -> None:
+    bucket = Bucket()
+    bucket.fill(per_s, 0.0)
+    had = bucket.tokens
+    bucket.owe(owed)
+    assert bucket.tokens == had - owed
+    empty_s = bucket.empty_for_s(per_s)
+    if owed <= had - 1:
+        assert empty_s == 0.0
+        assert bucket.take()
+        return
+    assert empty_s == pytest.approx((1 - had + owed) / per_s)
+    bucket.fill(per_s, empty_s - 0.001 / per_s)
+    assert not bucket.take()
+    bucket.fill(per_s, empty_s + 0.001 / per_s)
+    assert bucket.take()
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 9)), max_size=60))
@@ -82,6 +122,18 @@ def test_a_breaker_opens_at_half_of_twenty_and_lets_one_through_after_ten_second
     assert not breaker.record_bad(30.0), "it begins with a clean slate"
 
 
+def test_an_open_breaker_is_closed_by_the_one_that_it_lets_through_alone() -> None:
+    breaker = Breaker()
+    assert [breaker.record_bad(0.0) for _ in range(20)] == [False] * 19 + [True], "20 at least"
+    breaker.record_good(100, 9.9)
+    assert breaker.phase(9.9) is Phase.OPEN, "what was under way when it opened says nothing new"
+    breaker.record_good(1, 10.0)
+    assert breaker.phase(10.0) is Phase.CLOSED
+    assert [breaker.record_bad(10.0) for _ in range(20)] == [False] * 19 + [True]
+    assert breaker.phase(19.9) is Phase.OPEN
+    assert breaker.phase(20.0) is Phase.HALF_OPEN, "and begins with ten seconds"
+
+
 def test_a_few_failures_among_many_answers_open_nothing() -> None:
     breaker = Breaker()
     breaker.record_good(100, 0.0)
@@ -108,4 +160,5 @@ def test_a_device_gets_120_a_minute_and_2500_an_hour() -> None:
     )
     assert sent == 2_500 - 120
     assert pace.wait_s(device, NOON + 3_540.0) == 60.0
+    assert pace.wait_s(device, NOON + 3_599.5) == 0.5
     assert pace.wait_s(device, NOON + 3_600.0) == 0.0

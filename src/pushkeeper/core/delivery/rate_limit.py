@@ -189,7 +189,6 @@ class DevicePace:
     A_MINUTE = 120
     AN_HOUR = 2_500
     _PLACES = 1 << 20
-    _MOST = 255
 
     def __init__(self) -> None:
         self._minute = self._hour = -1
@@ -205,7 +204,7 @@ class DevicePace:
             return 3600.0 - now % 3600.0
         if in_minute >= self.A_MINUTE:
             return 60.0 - now % 60.0
-        self._in_minute[place] = min(in_minute + 1, self._MOST)
+        self._in_minute[place] = in_minute + 1
         self._in_hour[place] = in_hour + 1
         return 0.0
 
