@@ -5,17 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pushkeeper.core.delivery.device_status import LastStatus
+from pushkeeper.core.delivery import device_status
+from pushkeeper.core.delivery.device_status import DeviceState, LastStatus, Suppression
 from pushkeeper.core.delivery.status_replay import HistoryEvent, ReplayedStatus, fold
 
 START = datetime(2026, 7, 1, 14, tzinfo=UTC)
 UNUSED, SENT, BOUNCED, SUPPRESSED = LastStatus
 
 
-def history(
-    *told: tuple[str, LastStatus | None, LastStatus | None, int | None], undone: tuple[int, ...] = ()
-):
+Told = tuple[str, LastStatus | None, LastStatus | None, int | None]
+
+
+def history(*told: Told, undone: tuple[int, ...] = ()):
     """Lines numbered from 1, a minute apart."""
     return [
         HistoryEvent(
@@ -110,3 +114,58 @@ def test_the_last_strike_that_counts_says_when_and_why():
     assert found == ReplayedStatus(
         status=BOUNCED, strikes=1, struck_at=START + timedelta(minutes=3), reason="BadDeviceToken"
     )
+
+
+HAPPENS = {
+    "accepted": lambda state, _: device_status.accepted(state, state.generation),
+    "refused": lambda state, options: device_status.refused(state, state.generation, options=options),
+    "refused_as_stale": lambda state, options: device_status.refused_as_stale(
+        state, state.generation, options=options
+    ),
+    "refreshed": lambda state, _: device_status.registered(state),
+}
+happenings = st.lists(st.sampled_from(sorted(HAPPENS)), max_size=12)
+
+
+def lived(happened: list[str], options: Suppression, left_out: frozenset[int] = frozenset()):
+    """The lines that a device's life writes, and how it stands after it; some of it never happens."""
+    state = DeviceState()
+    told: list[Told] = [("registered", None, state.status, 0)]
+    for number, event in enumerate(happened, start=2):
+        before = state
+        if number not in left_out:
+            changed = HAPPENS[event](state, options)
+            assert changed is not None, "nothing here deletes a device"
+            state = changed
+        told.append((event, before.status, state.status, state.strikes))
+    return history(*told), (state.status, state.strikes)
+
+
+@given(
+    happenings,
+    st.builds(Suppression, suppress_after=st.integers(1, 4))
+    | st.builds(Suppression, suppress_after=st.integers(1, 2), suppress_on_definitive=st.just(True)),  # noqa: FBT003
+)
+def test_a_history_comes_to_how_the_device_stands(happened, options):
+    lines, stands = lived(happened, options)
+    assert come_to(lines, suppress_after=options.suppress_after) == stands
+
+
+@given(happenings, st.integers(0, 12))
+def test_it_comes_to_the_same_however_much_of_its_beginning_is_kept_no_more(happened, gone):
+    lines, stands = lived(happened, Suppression())
+    assert come_to(lines[min(gone, len(lines) - 1) :]) == stands
+
+
+@given(
+    happenings.map(lambda all_: [one for one in all_ if one != "refused_as_stale"]),
+    st.integers(1, 4),
+    st.data(),
+)
+def test_without_a_strike_a_history_comes_to_what_it_had_been_had_that_never_happened(happened, needed, data):
+    options = Suppression(suppress_after=needed)
+    strikes = [number for number, event in enumerate(happened, start=2) if event == "refused"]
+    left_out = frozenset(data.draw(st.lists(st.sampled_from(strikes)))) if strikes else frozenset()
+    lines, _ = lived(happened, options)
+    _, stands = lived(happened, options, left_out)
+    assert come_to(lines, *left_out, suppress_after=needed) == stands
