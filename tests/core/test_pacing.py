@@ -15,9 +15,13 @@ from pushkeeper.core.model import DeviceId
 NOON = 1_000_000.0 * 3600  # the beginning of an hour
 
 
+def test_fcm_takes_600_000_a_minute_of_a_project() -> None:
+    assert rate_limit.FCM_PER_S * 60 == 600_000
+
+
 def test_a_cold_start_rises_in_a_line_from_a_floor_to_the_whole_limit() -> None:
     found = [rate_limit.ramped(10_000.0, 60.0, warm_for_s) for warm_for_s in (0.0, 30.0, 60.0, 1e9)]
-    assert found == [rate_limit.RAMP_FLOOR_PER_S, 5_000.0, 10_000.0, 10_000.0]
+    assert found == [100.0, 5_000.0, 10_000.0, 10_000.0]
     assert rate_limit.ramped(50.0, 60.0, 0.0) == 50.0, "a limit below the floor is kept"
     assert rate_limit.ramped(10_000.0, 0.0, 0.0) == 10_000.0, "a ramp of nothing is none"
 
@@ -47,6 +51,7 @@ def test_what_was_slowed_down_recovers_without_end_and_never_falls_below(
 
 def test_a_bucket_gives_its_rate_and_no_more_than_a_second_of_it() -> None:
     bucket = Bucket()
+    assert not bucket.take(), "nothing has come yet"
     bucket.fill(100.0, 0.0)
     assert bucket.tokens == 10.0
     bucket.fill(100.0, 0.5)
@@ -94,6 +99,7 @@ def test_a_tally_counts_what_is_of_its_span_give_or_take_a_step(steps: list[tupl
         surely = sum(n for at, n in counted if now - at <= 10.0 - 1.0)
         perhaps = sum(n for at, n in counted if now - at <= 10.0 + 1.0)
         assert surely <= tally.total(now) <= perhaps
+        assert len(tally._counts) <= 12, "its size is of its steps, and not of what it counts"
 
 
 def test_retries_are_a_tenth_of_first_sends_with_a_floor_of_ten_a_second() -> None:
@@ -103,6 +109,11 @@ def test_retries_are_a_tenth_of_first_sends_with_a_floor_of_ten_a_second() -> No
     assert sum(budget.take(0.0) for _ in range(1_000)) == 101, "a tenth, and the first of the floor"
     later = sum(budget.take(0.5) for _ in range(1_000))
     assert later == 5
+    a_minute_on = RetryBudget()
+    for _ in range(1_000):
+        a_minute_on.sent(0.0)
+    assert a_minute_on.take(59.9)
+    assert [a_minute_on.take(66.0) for _ in range(2)] == [True, False], "of the floor alone"
     idle = RetryBudget()
     a_minute = sum(idle.take(float(second)) for second in range(1, 61) for _ in range(100))
     assert a_minute == pytest.approx(600, rel=0.05)
@@ -138,7 +149,15 @@ def test_a_few_failures_among_many_answers_open_nothing() -> None:
     breaker = Breaker()
     breaker.record_good(100, 0.0)
     assert not any(breaker.record_bad(0.0) for _ in range(99))
-    assert not any(Breaker().record_bad(20.0 * n) for n in range(100)), "nor do failures far apart"
+    apart = Breaker()
+    assert not any(apart.record_bad(20.0 * n) for n in range(100)), "nor do failures far apart"
+
+
+@pytest.mark.parametrize(("later_s", "opens"), [(10.0, True), (11.0, False)])
+def test_failures_count_together_within_ten_seconds_give_or_take_one(later_s: float, opens: bool) -> None:  # noqa: FBT001
+    breaker = Breaker()
+    assert not any(breaker.record_bad(0.0) for _ in range(19))
+    assert breaker.record_bad(later_s) == opens
 
 
 def test_an_open_breaker_waits_ten_minutes_at_most() -> None:
