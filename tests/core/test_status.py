@@ -176,6 +176,43 @@ def test_a_strike_that_comes_too_soon_does_not_count() -> None:
     assert soon.struck_at == NOON, "the gap is counted from the strike that counted"
 
 
+def test_strikes_that_were_counted_stay_where_a_workspace_asks_for_fewer() -> None:
+    struck = replace(BOUNCED, strikes=3)
+    found = there(device_status.refused(struck, THIS, options=Suppression(suppress_after=2)))
+    assert (found.status, found.strikes) == (LastStatus.SUPPRESSED, 3)
+
+
+@pytest.mark.parametrize("known", [None, NOON])
+def test_a_strike_at_an_unknown_time_is_long_after_the_last_one(known: datetime | None) -> None:
+    options = Suppression(min_strike_gap_s=3600)
+    first = there(device_status.refused(UNUSED, THIS, at=known, options=options))
+    second = there(device_status.refused(first, THIS, at=None if known else NOON, options=options))
+    assert second.status == LastStatus.SUPPRESSED
+
+
+@pytest.mark.parametrize("clears", [lambda s: device_status.accepted(s, THIS), device_status.registered])
+def test_no_gap_is_kept_to_a_strike_that_counts_no_more(
+    clears: Callable[[DeviceState], DeviceState],
+) -> None:
+    options = Suppression(min_strike_gap_s=3600)
+    cleared = clears(there(device_status.refused(SENT, THIS, at=NOON, options=options)))
+    again = there(device_status.refused(cleared, cleared.generation, at=NOON, options=options))
+    assert (again.status, again.strikes, again.struck_at) == (LastStatus.BOUNCED, 1, NOON)
+
+
+def test_a_strike_for_a_refusal_older_than_the_registration_is_as_the_workspace_chose() -> None:
+    def twice(options: Suppression, standing: DeviceState = SENT) -> DeviceState:
+        noted = there(device_status.refused_as_stale(standing, THIS, at=NOON, options=options))
+        return there(device_status.refused_as_stale(noted, THIS, at=NOON, options=options))
+
+    assert twice(Suppression(suppress_after=1)).status == LastStatus.SUPPRESSED
+    assert twice(Suppression()).struck_at == NOON
+    soon = replace(BOUNCED, struck_at=NOON - timedelta(seconds=1))
+    assert twice(Suppression(min_strike_gap_s=2), soon).strikes == 1
+    for options in (Suppression(suppress_on_definitive=True), Suppression(delete_unregistered=True)):
+        assert twice(options).status == LastStatus.BOUNCED, "it does not name the device as gone"
+
+
 @pytest.mark.parametrize(("definite", "after_one"), [(True, "suppressed"), (False, "bounced")])
 def test_one_refusal_that_names_the_device_as_gone_may_suppress(definite: bool, after_one: str) -> None:  # noqa: FBT001
     options = Suppression(suppress_on_definitive=True)

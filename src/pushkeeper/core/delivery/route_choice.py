@@ -97,9 +97,9 @@ def _fitting(device: RoutedDevice, routes: Sequence[AnyWay]) -> list[AnyWay]:
             if r.provider is Provider.FCM and not r.leg and device.platform is Platform.ANDROID
         ]
     by_fcm = [r for r in fitting if r.provider is Provider.FCM and r.leg == "apple"]
+    # Of one that says its environment, only routes of that are left.
     by_apns = [r for r in fitting if r.provider is Provider.APNS]
-    if not device.environment:
-        by_apns = [r for r in by_apns if r.environment is Environment.PRODUCTION] or by_apns
+    by_apns = [r for r in by_apns if r.environment is Environment.PRODUCTION] or by_apns
     match device.shape:
         case TokenShape.APNS:
             return by_apns
