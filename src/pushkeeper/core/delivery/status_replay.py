@@ -109,8 +109,6 @@ def _after(
             return _registered(balance, line)
         case "accepted":
             return ReplayedStatus(status=LastStatus.SENT)
-        case "undone" | "merged":
-            return balance
     return _struck(balance, line, suppress_after) if counts and balance is not None else balance
 
 

@@ -55,7 +55,7 @@ def read(
         return _taken(answer, token)
     error = _parse(answer.body)
     meaning = apns_reasons.meaning(
-        answer.status, error.reason, since=_since(answer.status, error), registered_at=registered_at
+        answer.status, error.reason, since=_since(error), registered_at=registered_at
     )
     return Verdict(
         code=meaning.code,
@@ -89,10 +89,8 @@ def _parse(body: bytes) -> _Error:
         return _Error()
 
 
-def _since(status: int, error: _Error) -> datetime | None:
-    """Apple's timestamp in milliseconds; of a 410 with a reason alone, as some clients are known to invent it."""
-    if status != HTTPStatus.GONE or not error.reason:
-        return None
+def _since(error: _Error) -> datetime | None:
+    """Apple's timestamp in milliseconds, which means something beside a 410 with a reason (`apns_reasons.meaning`)."""
     try:
         milliseconds = _NUMBERS.decode(error.timestamp)
         return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
