@@ -85,6 +85,31 @@ def come_to(lines, *without, suppress_after=2):
         # Named as gone, where that is enough at the first.
         ((REGISTERED, ("refused", UNUSED, SUPPRESSED, 1)), (), (SUPPRESSED, 1)),
         ((), (), None),
+        # Also where the first line is of another kind, or says nothing of strikes.
+        ((("refused", BOUNCED, SUPPRESSED, None),), (), (SUPPRESSED, 2)),
+        ((("refused_as_stale", BOUNCED, BOUNCED, 1),), (), (BOUNCED, 1)),
+        ((("refused_as_stale", BOUNCED, SUPPRESSED, 2),), (), (SUPPRESSED, 2)),
+        ((("refused_as_stale", SUPPRESSED, SUPPRESSED, 2),), (), (SUPPRESSED, 2)),
+        (
+            (REGISTERED, ("refused", UNUSED, BOUNCED, 1), ("refused_as_stale", BOUNCED, SUPPRESSED, None)),
+            (),
+            (SUPPRESSED, 2),
+        ),
+        # A device that nothing is known of has no strike to count.
+        ((("refused", None, BOUNCED, 1),), (), None),
+        # What a merge hands on, and what a registration revives.
+        ((("registered", None, SENT, 0),), (), (SENT, 0)),
+        ((("registered", None, BOUNCED, 1),), (), (BOUNCED, 1)),
+        ((("moved", None, BOUNCED, None),), (), (BOUNCED, 1)),
+        ((("refreshed", None, UNUSED, 0),), (), (UNUSED, 0)),
+        ((("registered", None, None, None),), (), (UNUSED, 0)),
+        ((REGISTERED, ACCEPTED, FIRST, ("moved", BOUNCED, BOUNCED, 1)), (), (BOUNCED, 1)),
+        ((REGISTERED, ACCEPTED, FIRST, ("moved", BOUNCED, UNUSED, 0)), (), (UNUSED, 0)),
+        ((REGISTERED, ACCEPTED, ("registered", SENT, UNUSED, 0)), (), (UNUSED, 0)),
+        ((REGISTERED, ACCEPTED, FIRST, ("merged", BOUNCED, BOUNCED, 1)), (), (BOUNCED, 1)),
+        # A refusal of a suppressed device is a strike like any other.
+        ((REGISTERED, ACCEPTED, FIRST, SECOND, ("refused", SUPPRESSED, SUPPRESSED, 2)), (3, 4), (BOUNCED, 1)),
+        ((REGISTERED, ACCEPTED, ("refused", SENT, SUPPRESSED, 1)), (), (SUPPRESSED, 1)),
     ],
 )
 def test_a_history_comes_to(lines, without, comes_to):
@@ -101,6 +126,28 @@ def test_more_strikes_where_a_workspace_asks_for_more():
     assert come_to(lines, suppress_after=3) == (SUPPRESSED, 3)
     assert come_to(lines, 2, suppress_after=3) == (BOUNCED, 2)
     assert come_to(lines, 2, 3, 4, suppress_after=3) == (UNUSED, 0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "comes_to"),
+    [
+        ((("refused", BOUNCED, BOUNCED, 3),), (BOUNCED, 3)),
+        ((("registered", None, BOUNCED, 2),), (BOUNCED, 2)),
+        # The first doubt about the registration is noted, the second is a strike.
+        (
+            (
+                ("refused", UNUSED, BOUNCED, 1),
+                ("refused_as_stale", BOUNCED, BOUNCED, 1),
+                ("refused_as_stale", BOUNCED, BOUNCED, 2),
+            ),
+            (BOUNCED, 2),
+        ),
+        # Named as gone, which is enough; what comes after it takes nothing back.
+        ((("refused", UNUSED, SUPPRESSED, 1), ("refused", SUPPRESSED, SUPPRESSED, 2)), (SUPPRESSED, 2)),
+    ],
+)
+def test_a_history_comes_to_where_a_workspace_asks_for_four(lines, comes_to):
+    assert come_to(history(*lines), suppress_after=4) == comes_to
 
 
 def test_what_was_undone_counts_no_more_whatever_is_undone_after_it():

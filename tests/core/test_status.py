@@ -176,6 +176,18 @@ def test_a_strike_that_comes_too_soon_does_not_count() -> None:
     assert soon.struck_at == NOON, "the gap is counted from the strike that counted"
 
 
+def test_what_is_suppressed_for_one_refusal_stays_so_at_the_next() -> None:
+    options = Suppression(suppress_after=3, suppress_on_definitive=True)
+    first = there(device_status.refused(SENT, THIS, at=NOON, options=options))
+    second = there(device_status.refused(first, THIS, at=NOON, definite=False, options=options))
+    assert (second.status, second.strikes) == (LastStatus.SUPPRESSED, 2)
+
+
+def test_two_strikes_at_the_same_moment_count_unless_a_workspace_asks_for_a_gap() -> None:
+    first = there(device_status.refused(SENT, THIS, at=NOON))
+    assert there(device_status.refused(first, THIS, at=NOON)).status == LastStatus.SUPPRESSED
+
+
 def test_strikes_that_were_counted_stay_where_a_workspace_asks_for_fewer() -> None:
     struck = replace(BOUNCED, strikes=3)
     found = there(device_status.refused(struck, THIS, options=Suppression(suppress_after=2)))

@@ -8,8 +8,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pushkeeper.core.delivery import decision_table
@@ -63,6 +64,14 @@ def test_apns_accepted_a_200_is_accepted_under_apples_id():
     assert found == Verdict(code="apns_accepted", outcome=Accepted(provider_id=apns_id), status=200)
 
 
+@pytest.mark.parametrize(
+    ("headers", "body"), [(((b"apns-id", b"an-id"),), b"{}"), ((), b"")], ids=["an id and a body", "neither"]
+)
+def test_apns_accepted_a_200_with_apples_id_or_without_a_body_is_apples(headers, body):
+    found = read(Response(200, headers, body))
+    assert (found.code, found.status) == ("apns_accepted", 200)
+
+
 @pytest.mark.parametrize("reason", ["Unregistered", "ExpiredToken"])
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(hours=1)])
 def test_apns_unregistered_a_token_that_died_after_its_registration_is_dead(reason, later):
@@ -70,6 +79,7 @@ def test_apns_unregistered_a_token_that_died_after_its_registration_is_dead(reas
     assert found.code == "apns_unregistered"
     assert found.outcome == Refused(certainty=Certainty.DEFINITE, since=REGISTERED_AT + later)
     assert (found.status, found.reason) == (410, reason)
+    assert json.loads(found.detail)["reason"] == reason
 
 
 def test_apns_unregistered_stale_a_death_before_the_registration_is_stale():
@@ -223,6 +233,12 @@ def test_apns_service_unavailable_an_unavailable_service_waits_as_long():
     assert code_and_outcome(error(503, "ServiceUnavailable")) == ("apns_service_unavailable", OUTAGE)
 
 
+def test_apns_service_unavailable_an_unavailable_service_may_ask_for_more():
+    answer = Response(503, ((b"retry-after", b"1800"),), b'{"reason":"ServiceUnavailable"}')
+    outcome = msgspec.structs.replace(OUTAGE, after_s=1800)
+    assert code_and_outcome(answer) == ("apns_service_unavailable", outcome)
+
+
 def test_apns_shutdown_a_shutdown_of_one_host_is_retried_at_once():
     found = read(error(503, "Shutdown"))
     assert found.code == "apns_shutdown"
@@ -258,7 +274,7 @@ PAGES = [b"", b"<html>", b"{}", b'{"timestamp":1795435200000}', b'{"error":"forb
 
 @pytest.mark.parametrize("body", PAGES)
 def test_apns_unrecognized_response_an_answer_without_a_reason_is_nobodys_fault(body):
-    for status in (301, 302, 400, 401, 403, 404, 405, 407, 410, 418):
+    for status in (300, 301, 302, 400, 401, 403, 404, 405, 407, 410, 418):
         found = read(Response(status, (), body))
         outcome = BadCredentials(scope=Scope.CREDENTIAL, believed_from=5)
         assert (found.code, found.outcome) == ("apns_unrecognized_response", outcome)
@@ -279,6 +295,7 @@ def test_apns_unrecognized_response_an_answer_without_a_reason_is_nobodys_fault(
 def test_apns_unrecognized_response_a_success_that_is_not_apples_is_a_proxys(status, body):
     found = read(Response(status, (), body))
     assert (found.code, found.outcome) == ("apns_unrecognized_response", Unanswered(silence=Silence.GARBLED))
+    assert (found.status, found.reason, found.detail) == (status, "garbled", body.decode())
     assert "proxy" in found.alert
 
 
@@ -336,6 +353,9 @@ BODIES = st.one_of(st.binary(), SHAPED, st.just(b"[" * 100_000), st.just(b'{"rea
 
 
 @given(STATUSES, BODIES)
+@example(400, b'{"reason":"\xff"}')
+@example(400, b'{"else":' * 20_000)
+@example(410, b'{"reason":"Unregistered","timestamp":' + b"9" * 400 + b"}")
 def test_no_bytes_raise_and_only_the_shapes_that_name_a_device_refuse_it(status, body):
     found = read(Response(status, (), body))
     assert found.code.startswith("apns_")

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pushkeeper.core.delivery.outcome import (
@@ -29,6 +29,7 @@ from pushkeeper.core.delivery.outcome import (
 from pushkeeper.core.model import Token
 from pushkeeper.providers.fcm import verdict
 from pushkeeper.providers.fcm.oauth import Grant, read_grant
+from pushkeeper.providers.shared import no_response
 from pushkeeper.providers.transport.response import NoResponse, Response
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -90,11 +91,26 @@ def test_dry_run_accepted_a_dry_run_is_accepted_as_one():
         assert found.outcome == Accepted(provider_id="projects/demo/messages/fake_message_id", dry_run=True)
 
 
+def test_dry_run_accepted_a_real_name_is_accepted_as_what_was_sent():
+    answer = Response(200, (), b'{"name":"projects/demo/messages/7"}')
+    for dry_run, code in ((True, "dry_run_accepted"), (False, "fcm_accepted")):
+        outcome = Accepted(provider_id="projects/demo/messages/7", dry_run=dry_run)
+        assert read(answer, dry_run=dry_run) == Verdict(code=code, outcome=outcome, status=200)
+    assert verdict.read(answer, token=TOKEN, now=NOON).code == "fcm_accepted", "a dry run is asked for"
+
+
+@pytest.mark.parametrize("silence", Silence)
+def test_a_silence_means_at_fcm_what_it_means_anywhere(silence):
+    answer = NoResponse(silence, "a detail")
+    assert read(answer) == no_response.read(answer)
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", HTML, b'{"name":""}', b'{"name":7}', b'{"name":"proj'])
 def test_fcm_response_without_name_a_success_without_a_name_is_a_proxys(body):
     found = read(Response(200, (), body))
     assert (found.code, found.outcome) == ("fcm_response_without_name", Unanswered(silence=Silence.GARBLED))
     assert "proxy" in found.alert
+    assert found.reason == "garbled"
 
 
 def test_fcm_unregistered_unregistered_is_a_dead_token_with_or_without_apples_word():
@@ -146,6 +162,23 @@ def test_what_google_did_not_say_is_believed_of_several_devices_alone(status, bo
 )
 def test_fcm_invalid_argument_token_a_400_about_the_token_alone_is_ambiguous(answer):
     assert code_and_outcome(answer) == ("fcm_invalid_argument_token", AMBIGUOUS)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "dead"),
+    [
+        (410, "Unregistered", True),
+        (410, "ExpiredToken", True),
+        (410, "", True),
+        (410, "NewWord", False),
+        (400, "Unregistered", False),
+        (400, "", False),
+    ],
+)
+def test_fcm_apns_unregistered_a_410_of_apples_is_a_death_unless_it_says_another_word(status, reason, dead):
+    found = read(error(400, "INVALID_ARGUMENT", fcm_error("INVALID_ARGUMENT"), apns_error(status, reason)))
+    assert (found.code == "fcm_apns_unregistered") == dead == (found.outcome == DEFINITE)
+    assert found.reason == (reason or "INVALID_ARGUMENT")
 
 
 def test_fcm_apns_unregistered_apples_410_inside_a_400_is_a_dead_token():
@@ -218,10 +251,27 @@ def test_fcm_invalid_argument_message_a_400_about_any_other_field_is_the_message
             message="The registration token is not a valid FCM registration token",
         ),
         error(400, "INVALID_ARGUMENT", {"@type": BAD_REQUEST, "fieldViolations": []}),
+        error(
+            400,
+            "INVALID_ARGUMENT",
+            {"@type": BAD_REQUEST, "fieldViolations": []},
+            fcm_error("INVALID_ARGUMENT"),
+            message="The registration token is not a valid FCM registration token",
+        ),
+        Response(400, (), b'{"error":{"code":400,"status":"INVALID_ARGUMENT","details":{"0":{}}}}'),
         Response(400, (), HTML),
         Response(400, (), b'{"error":{"code":400,"mess'),
     ],
-    ids=["form g", "form h", "known text without a detail", "no field named", "html", "truncated"],
+    ids=[
+        "form g",
+        "form h",
+        "known text without a detail",
+        "no field named",
+        "no field named beside the known text",
+        "details of another shape",
+        "html",
+        "truncated",
+    ],
 )
 def test_fcm_invalid_argument_any_other_400_is_the_messages_fault_and_counted_as_unclassified(answer):
     assert code_and_outcome(answer) == ("fcm_invalid_argument", BadMessage(unclassified=True))
@@ -239,7 +289,8 @@ def test_fcm_third_party_auth_error_firebases_copy_of_the_apple_key_stops_the_ap
         "fcm_third_party_auth_error",
         BadCredentials(scope=Scope.APPLE_LEG, probe_after_s=None),
     )
-    assert "403 InvalidProviderToken" in found.alert
+    assert found.alert.endswith(": Apple said 403 InvalidProviderToken")
+    assert read(error(401, "UNAUTHENTICATED", fcm_error(code))).alert.endswith("Apple key is refused")
 
 
 def test_fcm_sender_id_mismatch_a_sender_mismatch_is_ambiguous():
@@ -263,6 +314,28 @@ def test_fcm_quota_exceeded_device_a_quota_that_names_the_device_throttles_the_d
     }
     answer = error(429, "RESOURCE_EXHAUSTED", fcm_error("QUOTA_EXCEEDED"), quota)
     assert code_and_outcome(answer) == ("fcm_quota_exceeded_device", Throttled(scope=Scope.DEVICE))
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"@type": QUOTA_FAILURE, "violations": [{"subject": "p", "description": "Device Message Rate"}]},
+        {"@type": QUOTA_FAILURE, "violations": [{"subject": "project:1"}, {"subject": "device:2"}]},
+        apns_error(429, "TooManyRequests"),
+    ],
+)
+def test_fcm_quota_exceeded_device_waits_as_long_as_it_is_told_whoever_names_the_device(detail):
+    answer = error(429, "RESOURCE_EXHAUSTED", detail, headers=((b"retry-after", b"90"),))
+    outcome = Throttled(scope=Scope.DEVICE, after_s=90)
+    assert code_and_outcome(answer) == ("fcm_quota_exceeded_device", outcome)
+
+
+def test_fcm_quota_exceeded_project_another_word_of_apples_names_no_device():
+    found = read(error(429, "RESOURCE_EXHAUSTED", apns_error(429, "TooManyProviderTokenUpdates")))
+    assert (found.code, found.outcome) == (
+        "fcm_quota_exceeded_project",
+        Throttled(scope=Scope.CREDENTIAL),
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,6 +369,9 @@ def test_fcm_quota_exceeded_project_any_other_429_throttles_the_project_for_its_
 def test_fcm_internal_a_server_fault_waits_from_ten_seconds_to_ten_minutes(status):
     outcome = Unavailable(first_wait_s=10, longest_wait_s=600)
     assert code_and_outcome(error(status, "INTERNAL", fcm_error("INTERNAL"))) == ("fcm_internal", outcome)
+    told = error(status, "INTERNAL", headers=((b"retry-after", b"70"),))
+    outcome = Unavailable(first_wait_s=10, longest_wait_s=600, after_s=70)
+    assert code_and_outcome(told) == ("fcm_internal", outcome)
 
 
 def test_fcm_bad_gateway_a_502_waits_thirty_seconds_or_its_retry_after():
@@ -328,7 +404,7 @@ def test_fcm_unrecognized_response_anything_else_fails_the_push_and_is_alerted(a
         "fcm_unrecognized_response",
         BadMessage(malformed=False, unclassified=True),
     )
-    assert found.alert
+    assert found.alert.endswith(f"{answer.status} {found.reason}")
 
 
 PAGES = [
@@ -342,13 +418,42 @@ PAGES = [
 
 
 @pytest.mark.parametrize("body", PAGES)
-@pytest.mark.parametrize("status", [301, 302, 307, 401, 402, 403, 404, 405, 407, 409, 418, 451])
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 401, 402, 403, 404, 405, 407, 409, 418, 451])
 def test_fcm_unrecognized_response_what_is_not_googles_answer_is_nobodys_fault_until_five_devices_hear_it(
     status, body
 ):
-    outcome = read(Response(status, (), body)).outcome
-    assert isinstance(outcome, BadCredentials)
-    assert outcome.believed_from == 5
+    found = read(Response(status, (), body))
+    assert isinstance(found.outcome, BadCredentials)
+    assert found.outcome.believed_from == 5
+    rows = {401: "fcm_unauthenticated", 403: "fcm_permission_denied", 404: "fcm_project_not_found"}
+    assert found.code == rows.get(status, "fcm_unrecognized_response")
+
+
+# google.rpc.Code, as its documentation lists them.
+CANONICAL = [
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+]
+
+
+@pytest.mark.parametrize("word", CANONICAL)
+def test_whatever_code_google_gives_it_is_google_that_answers(word):
+    outcome = read(error(403, word)).outcome
+    assert outcome == BadCredentials(scope=Scope.CREDENTIAL, probe_after_s=60)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +465,7 @@ def test_fcm_unrecognized_response_what_is_not_googles_answer_is_nobodys_fault_u
             for body in PAGES
         ),
         error(408, "UNKNOWN"),
-        error(409, "ABORTED"),
+        *(error(409, word) for word in ("ABORTED", "CANCELLED", "DEADLINE_EXCEEDED")),
         error(499, "CANCELLED"),
     ],
     ids=lambda answer: str(answer.status),
@@ -510,6 +615,10 @@ HEADERS = st.one_of(st.just(()), st.binary(max_size=40).map(lambda value: ((b"re
 
 
 @given(STATUSES, HEADERS, BODIES, st.booleans())
+@example(200, (), b'{"name":"\xff"}', False)  # noqa: FBT003
+@example(200, (), b'{"else":' * 20_000, False)  # noqa: FBT003
+@example(400, (), b'{"error":{"status":"\xff"}}', False)  # noqa: FBT003
+@example(400, (), b'{"else":' * 20_000, False)  # noqa: FBT003
 def test_no_bytes_raise_and_only_the_shapes_that_name_a_device_refuse_it(status, headers, body, dry_run):
     found = read(Response(status, headers, body), dry_run=dry_run)
     assert found.code.startswith("fcm_")
