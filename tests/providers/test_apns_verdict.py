@@ -95,6 +95,12 @@ def test_apns_unregistered_unclear_a_death_in_the_minute_before_the_registration
         assert code_and_outcome(gone("ExpiredToken", since)) == ("apns_unregistered_unclear", outcome)
 
 
+def test_apns_unregistered_a_death_of_which_no_registration_is_known_is_a_death():
+    meaning = apns_reasons.meaning(410, "Unregistered", since=NOON)
+    assert meaning.code == "apns_unregistered"
+    assert meaning.outcome == Refused(certainty=Certainty.DEFINITE, since=NOON)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -115,6 +121,7 @@ def test_apns_unregistered_unclear_a_death_without_a_readable_time_is_a_death(bo
 @pytest.mark.parametrize("reason", ["BadDeviceToken", "InvalidToken"])
 def test_apns_bad_device_token_a_bad_device_token_may_be_the_wrong_environment(reason):
     assert code_and_outcome(error(400, reason)) == ("apns_bad_device_token", AMBIGUOUS)
+    assert read(error(400, reason)).alert == "", "it is the device's matter, unless there are many"
 
 
 def test_apns_device_token_not_for_topic_a_token_not_for_the_topic_may_be_the_wrong_topic():
@@ -168,6 +175,7 @@ def test_apns_idle_timeout_an_idle_timeout_is_the_connections():
 def test_apns_expired_provider_token_an_expired_provider_token_is_renewed():
     outcome = BadCredentials(scope=Scope.CREDENTIAL, heal=Heal.RENEW_TOKEN)
     assert code_and_outcome(error(403, "ExpiredProviderToken")) == ("apns_expired_provider_token", outcome)
+    assert read(error(403, "ExpiredProviderToken")).alert == "", "a new one is made, and nobody is bothered"
 
 
 @pytest.mark.parametrize(
@@ -255,6 +263,7 @@ def test_apns_shutdown_a_shutdown_of_one_host_is_retried_at_once():
         (error(507, "NewWord"), OUTAGE),
         (Response(500, (), b"<html>"), OUTAGE),
         (error(400, "NewWord"), BadMessage(malformed=False, unclassified=True)),
+        (error(400, "NewWord", timestamp=1), BadMessage(malformed=False, unclassified=True)),
         (error(400, "Unregistered"), BadMessage(malformed=False, unclassified=True)),
         (error(500, "BadDeviceToken"), OUTAGE),
         (error(405, "NewWord"), BadMessage(malformed=False, unclassified=True)),
@@ -265,7 +274,7 @@ def test_apns_shutdown_a_shutdown_of_one_host_is_retried_at_once():
 def test_apns_unrecognized_response_an_unknown_reason_is_read_by_its_status_and_alerted(answer, outcome):
     found = read(answer)
     assert (found.code, found.outcome) == ("apns_unrecognized_response", outcome)
-    assert "new reason" in found.alert
+    assert found.alert.endswith(f"new reason: {found.status} {found.reason or 'without a word'}")
 
 
 # A middlebox's: a page, or nothing, or JSON without a reason.
