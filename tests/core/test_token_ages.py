@@ -31,6 +31,15 @@ def test_a_device_is_of_one_age(days, since, until):
     assert len(found) == 6
 
 
+def test_the_ages_say_how_many_are_suppressed_and_come_by_platform():
+    found = ages([UsageCount("web", 3, 1, 0), UsageCount("ios", 3, 5, 2), UsageCount("ios", 6, 4, 1)])
+    assert [age.platform for age in found] == ["ios"] * 6 + ["web"] * 6
+    assert [(age.platform, age.devices, age.suppressed) for age in found if age.devices] == [
+        ("ios", 9, 3),
+        ("web", 1, 0),
+    ]
+
+
 @given(used)
 def test_every_device_is_counted_once(told):
     assert sum(age.devices for age in ages(told)) == sum(one.devices for one in told)

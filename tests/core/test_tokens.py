@@ -36,7 +36,7 @@ def test_of_any_other_token_only_the_blanks_around_it_are_taken(text: str, aroun
         assert found == text
 
 
-@pytest.mark.parametrize("token", [FCM, FID, "token-7", "A" * 63, "ab" * 31, "zz" * 40])
+@pytest.mark.parametrize("token", [FCM, FID, "token-7", "A" * 63, "ab" * 31, "zz" * 40, f"X{'ab' * 32}X"])
 def test_what_is_not_hexadecimal_or_too_short_for_apns_keeps_its_letters(token: str) -> None:
     assert canonical(f" {token}\n") == token
     assert flaw(Token(token)) is None
@@ -53,9 +53,20 @@ def test_what_is_not_hexadecimal_or_too_short_for_apns_keeps_its_letters(token: 
         "0" * 64,
         "00000000-0000-0000-0000-000000000000",
         "${token}",
-        "BLACKLISTED",
         "blacklisted",
+        # What Google's libraries return, or throw, in place of a token.
+        "ACCOUNT_MISSING",
+        "AUTHENTICATION_FAILED",
+        "BLACKLISTED",
+        "FIS_AUTH_ERROR",
+        "INTERNAL_SERVER_ERROR",
+        "INVALID_PARAMETERS",
+        "INVALID_SENDER",
+        "MISSING_INSTANCEID_SERVICE",
+        "PHONE_REGISTRATION_ERROR",
         "SERVICE_NOT_AVAILABLE",
+        "TIMEOUT",
+        "TOO_MANY_REGISTRATIONS",
         "{length = 32, bytes = 0x1e21b0c5 ... 44dd2c90 }",
         "-",
         "_:-",
