@@ -13,15 +13,19 @@ from hypothesis import strategies as st
 from pushkeeper.core.model import (
     Content,
     DeviceId,
+    IdKind,
     PersonId,
     Platform,
     Secret,
     Token,
+    TokenShape,
     WorkspaceId,
     device_id,
+    id_kind_of,
     message_day,
     minted_at,
     push_identity,
+    token_shape,
     uuid7,
 )
 
@@ -127,3 +131,49 @@ def test_a_content_says_something_to_a_platform_with_text_or_a_payload_of_its_ow
     content: Content, addressed: set[Platform]
 ) -> None:
     assert {platform for platform in IOS | ANDROID if content.says_something_to(platform)} == addressed
+
+
+APNS_TOKEN, FCM_TOKEN, FID = (
+    "1e21b0c5" * 8,
+    "cEu4nQyTRk2hYh9yV5jE-x:APA91bHun4MxP5e",
+    "fX0NpQ-9T6q_bDEFabcdef",
+)
+
+
+@pytest.mark.parametrize(
+    ("token", "kind", "shape"),
+    [
+        (APNS_TOKEN, IdKind.TOKEN, TokenShape.APNS),
+        (APNS_TOKEN.upper(), IdKind.TOKEN, TokenShape.APNS),
+        (FCM_TOKEN, IdKind.TOKEN, TokenShape.FCM),
+        (FID, IdKind.FID, TokenShape.FCM),
+        (FID[:21], IdKind.TOKEN, TokenShape.ANY),
+        (FID + "a", IdKind.TOKEN, TokenShape.ANY),
+        (FID + ":", IdKind.TOKEN, TokenShape.FCM),
+        (APNS_TOKEN + "g", IdKind.TOKEN, TokenShape.ANY),
+        ("phone-7", IdKind.TOKEN, TokenShape.ANY),
+        ("", IdKind.TOKEN, TokenShape.ANY),
+    ],
+)
+def test_the_shape_of_an_iphones_token_says_who_issued_it(
+    token: str, kind: IdKind, shape: TokenShape
+) -> None:
+    assert id_kind_of(Token(token)) is kind
+    assert token_shape(Platform.IOS, Token(token)) is shape
+    for other in (Platform.ANDROID, Platform.WEB):
+        assert token_shape(other, Token(token)) is TokenShape.ANY
+
+
+def test_a_content_says_on_a_platform_what_it_says_there_and_else_what_it_says_anywhere() -> None:
+    plain = Content(title="a title", sound="default")
+    assert plain.on(Platform.IOS) == plain
+    content = Content(title="a title", sound="default", platforms={"ios": {"title": "another"}})
+    assert content.on(Platform.IOS) == Content(title="another", sound="default")
+    assert content.on(Platform.ANDROID) == plain
+    assert Content(platforms={"ios": {"message": "a text"}}).says_something_to(Platform.IOS)
+    assert not Content(platforms={"ios": {"message": "a text"}}).says_something_to(Platform.ANDROID)
+
+
+def test_what_is_said_of_no_content_is_nothing() -> None:
+    content = Content()
+    assert (content.custom_data, content.custom_payload, content.platforms) == ({}, {}, {})

@@ -1,5 +1,6 @@
 """Times from outside: every form that is read, the bounds, and the rule for phones whose clocks are wrong."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -34,12 +35,14 @@ READERS = (times.from_seconds, times.from_milliseconds, times.from_iso, times.fr
         (1_793_527_200.0, times.from_seconds),
         ("1793527200", times.from_seconds),
         (" 1793527200 ", times.from_seconds),
+        ("1793527200.000", times.from_seconds),
         (1_793_527_200_000, times.from_milliseconds),
         ("1793527200000", times.from_milliseconds),
         ("2026-11-01T10:00:00Z", times.from_iso),
         ("2026-11-01t10:00:00.000z", times.from_iso),
         ("2026-11-01T10:00:00.000000000Z", times.from_iso),
         ("2026-11-01 10:00", times.from_iso),
+        (" 2026-11-01T10:00:00Z\n", times.from_iso),
         ("2026-11-01T15:30:00+05:30", times.from_iso),
         ("2026-11-01T04:00:00-0600", times.from_iso),
         (1_793_527_200, times.from_any),
@@ -99,6 +102,43 @@ def test_every_form_of_a_time_is_read(value, reader):
 )
 def test_anything_else_is_no_time(value):
     assert [reader(value) for reader in READERS] == [None] * 4
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch):
+    """A machine whose own clock is nine hours ahead."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_a_text_without_a_zone_is_in_utc_wherever_the_machine_stands():
+    assert times.from_iso("2026-11-01T10:00") == TEN
+    assert times.from_iso("2026-11-01") == TEN - timedelta(hours=10)
+
+
+@pytest.mark.parametrize(
+    ("reader", "first", "last"),
+    [
+        (
+            times.from_seconds,
+            (0, times.EARLIEST),
+            (7_258_118_399, datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ),
+        (
+            times.from_milliseconds,
+            (100_000_000_000, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+            (7_258_118_399_000, datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ),
+    ],
+)
+def test_numbers_are_read_from_the_first_to_the_last_that_is_meant_so(reader, first, last):
+    for value, moment in (first, last):
+        assert reader(value) == moment
+    assert (reader(first[0] - 1), reader(last[0] + 1_000)) == (None, None)
 
 
 def test_a_number_is_meant_in_one_unit_alone():
