@@ -67,6 +67,15 @@ def test_a_uuid7_is_one_and_says_when_it_was_made(unix_ms: int, noise: bytes) ->
     assert message_day(made) == minted_at(made).date()
 
 
+@given(times_ms, st.binary(min_size=10, max_size=12))
+def test_a_uuid7_holds_its_time_and_every_random_bit_that_there_is_room_for(
+    unix_ms: int, noise: bytes
+) -> None:
+    free = ~(0xF << 76 | 0x3 << 62)
+    whole = unix_ms << 80 | int.from_bytes(noise[:10], "big")
+    assert uuid7(unix_ms, noise).int & free == whole & free
+
+
 @given(
     st.tuples(times_ms, st.binary(min_size=10, max_size=10)),
     st.tuples(times_ms, st.binary(min_size=10, max_size=10)),
@@ -106,8 +115,8 @@ def test_a_push_has_one_name_at_every_attempt_and_no_other_push_has_it(
     )
 
 
-def test_a_name_stays_what_former_releases_called_the_push() -> None:
-    message, device = UUID("0190a5b4-7c3e-7def-8123-456789abcdef"), DeviceId(bytes(range(16)))
+@given(message_ids, device_ids)
+def test_a_name_stays_what_former_releases_called_the_push(message: UUID, device: DeviceId) -> None:
     digest = bytearray(hashlib.sha256(message.bytes + device).digest()[:16])
     digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80
     assert push_identity(message, device) == str(UUID(bytes=bytes(digest)))
