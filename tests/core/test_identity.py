@@ -61,6 +61,7 @@ def cio_id_of(person: PersonId) -> Identifier:
         ("anna@localhost", ID, "anna@localhost"),
         ("@example.com", ID, "@example.com"),
         ("anna @example.com", ID, "anna @example.com"),
+        ("anna@example.com ben", ID, "anna@example.com ben"),
         ("a@b@example.com", ID, "a@b@example.com"),
         ("CIO_0300010001ab", ID, "CIO_0300010001ab"),
         ("ein/schrägstrich", ID, "ein/schrägstrich"),
@@ -149,6 +150,20 @@ ANNA_AND_BEN = {ANNA: {ID: {"anna"}}, BEN: {ID: {"ben"}, EMAIL: {"ben@example.co
             id="both are changed by cio_id",
         ),
         pytest.param(
+            ANNA_BY_EMAIL,
+            cio_id_of(ANNA),
+            (an_email("changed@example.com"), an_id("anna")),
+            Update(ANNA, adds=(an_id("anna"),), replaces=(an_email("changed@example.com"),)),
+            id="by cio_id what she lacks is added, and what she has is changed",
+        ),
+        pytest.param(
+            ANNA_BY_EMAIL,
+            an_id("anna"),
+            (an_email("changed@example.com"), an_email("anna@example.com")),
+            Update(ANNA, adds=(an_id("anna"),)),
+            id="whom the body names, it changes in nothing that is set",
+        ),
+        pytest.param(
             ANNA_AND_BEN,
             cio_id_of(ANNA),
             (an_id("ben"),),
@@ -173,6 +188,48 @@ def test_an_update_only_call_creates_nobody(people: dict[PersonId, Person], expe
 
 def test_a_cio_id_is_twelve_hexadecimal_digits() -> None:
     assert identity.cio_id(PersonId(0x1AB)) == "0000000001ab"
+
+
+@pytest.mark.parametrize(
+    ("text", "person"),
+    [
+        ("0" * 12, None),
+        ("0" * 11 + "1", 1),
+        ("7" + "f" * 15, (1 << 63) - 1),
+        ("8" + "0" * 15, None),
+        ("0000000001abzz", None),
+    ],
+)
+def test_a_cio_id_names_what_the_database_can_hold(text: str, person: int | None) -> None:
+    assert identity.person_of_cio_id(text) == person
+    assert Identifier(CIO_ID, text).person_id == person
+    assert Identifier(ID, text).person_id is None, "an id that looks like one is an id"
+
+
+@pytest.mark.parametrize(
+    ("path", "others", "left"),
+    [
+        (an_id("anna"), (an_id("anna"), an_email("new@example.com")), ()),
+        (an_id("anna"), (an_email("ben@example.com"),), (an_email("ben@example.com"),)),
+        (an_email("ben@example.com"), (an_id("another"),), (an_id("another"),)),
+        (an_email("ben@example.com"), (an_id("ben"), cio_id_of(ANNA)), ()),
+        (cio_id_of(ANNA), (an_id("changed"), an_id("ben")), (an_id("ben"),)),
+        (an_id("somebody"), (an_email("ben@example.com"),), (an_email("ben@example.com"),)),
+        (an_id("somebody"), (an_email("new@example.com"), cio_id_of(BEN)), ()),
+        (cio_id_of(PersonId(3)), (an_id("ben"),), ()),
+    ],
+)
+def test_what_a_call_does_not_apply_is_somebody_elses_or_set_otherwise(
+    path: Identifier, others: tuple[Identifier, ...], left: tuple[Identifier, ...]
+) -> None:
+    who = known(ANNA_AND_BEN)
+    assert identity.not_applied(plan(path, others, who), others, who) == left
+
+
+def test_another_id_than_the_one_she_has_is_not_applied_to_the_first_person() -> None:
+    who = known({ANNA: {ID: {"anna"}}})
+    other = an_id("other")
+    assert identity.not_applied(plan(an_id("anna"), [other], who), [other], who) == (other,)
 
 
 @given(st.integers(1, (1 << 63) - 1).map(PersonId))
