@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -115,6 +116,33 @@ def test_a_caller_with_a_key_reads_its_own_workspaces_ids_of_any_release(
 def test_an_id_of_release_0_1_reads_as_what_it_was_made_of(message: UUID, person: PersonId) -> None:
     text = urlsafe_b64encode(message.bytes + person.to_bytes(8, "big")).decode()
     assert read_unsigned(text) == UnsignedId(message, person)
+
+
+LAST_DAY_MS = 253_402_214_400_000  # of dates
+
+
+@pytest.mark.parametrize(
+    ("unix_ms", "person", "is_one"),
+    [
+        (LAST_DAY_MS, (1 << 63) - 1, True),
+        (LAST_DAY_MS, 1 << 63, False),
+        (LAST_DAY_MS, (1 << 64) - 1, False),
+        (LAST_DAY_MS + 86_400_000, 7, False),
+        ((1 << 48) - 1, 7, False),
+    ],
+)
+def test_an_id_of_release_0_1_names_a_day_and_a_person_that_there_can_be(
+    unix_ms: int, person: int, *, is_one: bool
+) -> None:
+    message = uuid7(unix_ms, bytes(range(10)))
+    text = urlsafe_b64encode(message.bytes + person.to_bytes(8, "big")).decode()
+    assert read_unsigned(text) == (UnsignedId(message, PersonId(person)) if is_one else None)
+    assert (IDS.read_of(WorkspaceId(1), text) is not None) == is_one
+
+
+def test_a_caller_with_a_key_names_nothing_by_what_is_no_id() -> None:
+    for text in ("", "A" * 32, "A" * 56, "an id"):
+        assert IDS.read_of(WorkspaceId(1), text) is None
 
 
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_\-]{32}", fullmatch=True))

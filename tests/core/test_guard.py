@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper.core.delivery.refusal_guard import RefusalGuard, Result, Wave
+from pushkeeper.core.delivery.refusal_guard import RefusalGuard, Result, Thresholds, Wave
 from pushkeeper.core.model import DeviceId
 
 
@@ -60,20 +60,54 @@ def test_what_is_ten_minutes_old_is_forgotten() -> None:
     assert guard.wave(0.0) is None
 
 
-results = st.lists(st.tuples(st.sampled_from(Result), st.integers(0, 300)), max_size=500)
+# So few that a window is soon full.
+FEW = Thresholds(
+    window_s=10.0,
+    window_results=8,
+    ambiguous_devices=2,
+    ambiguous_share=0.25,
+    above_norm=2.0,
+    definite_devices=3,
+    definite_share=0.5,
+)
+observed = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.0, 1.0, 5.0, 11.0]), st.sampled_from(Result), st.integers(0, 4)),
+    max_size=40,
+)
 
 
-@given(results)
-def test_it_remembers_two_hundred_results_and_says_of_them_what_counting_says(
-    observed: list[tuple[Result, int]],
+@given(observed, st.sampled_from([0.0, 0.2, 0.4]))
+def test_it_says_of_its_window_what_counting_says(
+    happened: list[tuple[float, Result, int]], norm: float
 ) -> None:
-    guard = RefusalGuard()
-    for result, number in observed:
+    guard, now = RefusalGuard(FEW), 0.0
+    window: list[tuple[float, Result, int]] = []
+    for wait_s, result, number in happened:
+        now += wait_s
         if result is Result.ACCEPTED:
-            guard.observe_accepted(1, 0.0)
+            guard.observe_accepted(number, now)
         else:
-            guard.observe(result, device(number), 0.0)
-    window = observed[-200:]
-    ambiguous = [number for result, number in window if result is Result.AMBIGUOUS]
-    holds = len(set(ambiguous)) >= 20 and len(ambiguous) > 0.2 * len(window)
-    assert (guard.wave(0.0) is Wave.HOLD) == holds
+            guard.observe(result, device(number), now)
+        window += [(now, result, number)] * (number if result is Result.ACCEPTED else 1)
+        window = [one for one in window[-8:] if one[0] >= now - 10.0]
+    by = {result: [number for _, had, number in window if had is result] for result in Result}
+    ambiguous, definite = by[Result.AMBIGUOUS], by[Result.DEFINITE]
+    expected = None
+    if len(set(definite)) >= 3 and len(definite) > 0.5 * len(window):
+        expected = Wave.NOTICE
+    if len(set(ambiguous)) >= 2 and len(ambiguous) > max(0.25, 2.0 * norm) * len(window):
+        expected = Wave.HOLD
+    assert guard.wave(norm) is expected
+
+
+def test_it_remembers_two_hundred_results() -> None:
+    guard = seen((Result.AMBIGUOUS, 41), (Result.ACCEPTED, 159))
+    assert guard.wave(0.0) is Wave.HOLD
+    guard.observe_accepted(1, 0.0)
+    assert guard.wave(0.0) is None, "one of the 41 is forgotten, and 40 of 200 are a fifth"
+    guard = seen((Result.AMBIGUOUS, 41), (Result.ACCEPTED, 159))
+    guard.observe_accepted(1_000, 0.0)
+    assert guard.wave(0.0) is None
+    guard.observe(Result.AMBIGUOUS, device(1), 700.0)
+    assert guard.wave(0.0) is None
+    assert len(guard._results) == 1, "what is old goes, however few there are"

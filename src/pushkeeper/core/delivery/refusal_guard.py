@@ -78,8 +78,8 @@ class RefusalGuard:
         return None
 
     def _forget(self, now: float) -> None:
-        oldest_at = now - self._bars.window_s
-        while len(self._results) > self._bars.window_results or self._results[0][0] < oldest_at:
+        results, oldest_at = self._results, now - self._bars.window_s
+        while results and (len(results) > self._bars.window_results or results[0][0] < oldest_at):
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
