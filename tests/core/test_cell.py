@@ -105,3 +105,19 @@ def test_a_delivery_id_of_release_0_1_begins_with_no_cell(message: UUID, person:
 def test_what_is_no_delivery_id_names_no_cell_or_one_that_there_can_be(text: str) -> None:
     found = cell.of_delivery_id(text)
     assert found is None or text.startswith(cell.id_prefix(found))
+
+
+@given(cells)
+def test_the_numbers_of_a_cell_end_where_those_of_the_next_begin(of: int) -> None:
+    assert cell.last_number(of) + 2 == cell.first_number(of + 1)
+    assert cell.of_number(cell.last_number(of)) == of
+    assert cell.of_number(cell.first_number(of + 1)) == of + 1
+
+
+def test_there_are_a_thousand_cells() -> None:
+    last, none = WorkspaceId(cell.first_number(999)), WorkspaceId(cell.first_number(1_000))
+    message = uuid7(1_793_527_200_000, bytes(10))
+    assert cell.of_delivery_id(IDS.text(last, message, PersonId(1))) == cell.MOST == 999
+    assert cell.of_delivery_id(IDS.text(none, message, PersonId(1))) is None
+    assert cell.of_delivery_id(IDS.text(last, message, PersonId(1))[:-1]) is None, "a cut id is none"
+    assert cell.prefix_of("xk001") == "", "a key names its cell by its beginning"

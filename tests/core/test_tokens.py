@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.devices.tokens import canonical, flaw, token_of
 from pushkeeper.core.model import Token
-from pushkeeper.core.placeholders import PLACEHOLDERS, placeholder
+from pushkeeper.core.placeholders import PLACEHOLDERS, TEMPLATE, ZERO, meaning, placeholder
 from support.spellings import HEX_TOKENS, spelled
 
 FCM = "cEu4nQyTRk2hYh9yV5jE-x:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
@@ -93,6 +93,39 @@ def test_what_cannot_be_a_token_has_a_flaw(text: str) -> None:
 )
 def test_a_placeholder_is_known_in_any_case_and_whatever_stands_around_it(text: str) -> None:
     assert (placeholder(text) is None) == (text in {"-nil", "“null”"})
+
+
+# What each language and SDK prints in place of a value.
+PRINTED = {
+    "undefined": ["undefined", "[object Undefined]"],
+    "null": ["null", "NULL", "(null)", "<null>", "[object Null]"],
+    "nil": ["nil", "<nil>", "Optional(nil)"],
+    "object": ["[object Object]", "{}", "[]"],
+    "value": ["None", "NaN", "-", "-1", "N/A", "#N/A", "unknown", "true", "false"],
+    "person": ["anonymous", "guest", "not_authenticated"],
+    "field": ["id", "email", "userId", "user_id", "distinct_id", "distinctId"],
+}
+
+
+@pytest.mark.parametrize("text", [text for texts in PRINTED.values() for text in texts])
+def test_what_is_printed_in_place_of_a_value_is_a_placeholder_and_says_of_what(text: str) -> None:
+    for written in (text, f" {text.upper()} ", f"'{text}'", f"<{text}>"):
+        word = placeholder(written)
+        assert word is not None
+        assert meaning(word) == PLACEHOLDERS[word]
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "origin"),
+    [
+        ("0-0", ZERO, "only zeros"),
+        ("-0.0", ZERO, "only zeros"),
+        ("{{ a }}", TEMPLATE, "an unfilled template"),
+    ],
+)
+def test_zeros_and_templates_are_placeholders_of_their_own(text: str, word: str, origin: str) -> None:
+    assert placeholder(text) == word
+    assert meaning(word) == origin
 
 
 def test_the_documentation_lists_every_placeholder() -> None:
