@@ -6,7 +6,21 @@ import pytest
 
 from pushkeeper.core.filters.evaluate import DeviceFacts, EvaluationContext, PersonFacts, failing, matches
 from pushkeeper.core.filters.from_json import read
-from pushkeeper.core.filters.nodes import MAX_DEPTH, MAX_NODES, BadFilter, Condition, OneOf, Subject
+from pushkeeper.core.filters.nodes import (
+    MAX_DEPTH,
+    MAX_NODES,
+    And,
+    BadFilter,
+    Condition,
+    Not,
+    OneOf,
+    Or,
+    SavedAudience,
+    Subject,
+    Unit,
+    check_size,
+    events_in,
+)
 
 ANN = PersonFacts({"id": "42", "cio_id": "00000000002a"}, {"plan": "pro", "visits": 3, "vip": True}, {7})
 
@@ -90,14 +104,42 @@ def test_what_is_wrong_is_told_by_its_place(given, place):
     assert refused.value.place == place
 
 
-def test_a_filter_too_deep_or_too_large_is_refused():
+def nested(levels):
+    """A filter of so many levels."""
     deep = attribute("plan")
-    for _ in range(MAX_DEPTH):
+    for _ in range(levels - 1):
         deep = {"not": deep}
+    return deep
+
+
+def test_a_filter_may_have_twenty_levels_and_five_hundred_conditions():
+    for most in (nested(20), {"or": [attribute("plan")] * 499}, {"and": [{"or": [nested(2)] * 249}]}):
+        check_size(read(most))
+    for given in (nested(21), {"or": [attribute("plan")] * 500}, {"and": [{"or": [nested(2)] * 250}]}):
+        with pytest.raises(BadFilter):
+            read(given)
+
+
+def test_what_others_were_put_into_may_have_as_many():
+    plan = read(attribute("plan"))
+    deep = plan
+    for _ in range(MAX_DEPTH - 1):
+        deep = Not(deep)
+    for most in (deep, Or((plan,) * (MAX_NODES - 1))):
+        check_size(most)
+        with pytest.raises(BadFilter):
+            check_size(And((most,)))
+
+
+def test_a_filter_says_whom_it_asks_about():
+    bought = {"event": {"name": "bought"}}
+    seen = {"event": {"name": "seen", "count": 1_000_000}}
+    node = read({"and": [bought, {"not": {"or": [seen, attribute("plan")]}}]})
+    assert events_in(node) == {"bought", "seen"}
+    assert events_in(SavedAudience(1, Unit.PERSON, node)) == {"bought", "seen"}
+    assert read(bought) == read({"event": {"name": "bought", "operator": "gte", "count": 1}})
     with pytest.raises(BadFilter):
-        read(deep)
-    with pytest.raises(BadFilter):
-        read({"or": [attribute("plan")] * MAX_NODES})
+        read({"event": {"name": "seen", "count": 1_000_001}})
 
 
 IPHONE = DeviceFacts({"platform": "ios", "last_status": "suppressed"}, {"app_version": "4.10"})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkeeper.core.filters.evaluate import DeviceFacts, EvaluationContext, PersonFacts, matches
+from pushkeeper.core.filters.from_text import parse
 from pushkeeper.core.filters.nodes import (
     And,
     Condition,
@@ -55,6 +57,36 @@ def test_no_device_is_reached_on_a_platform_that_is_not_named(
     )
     if matches(node, EvaluationContext(facts, NOW, device)):
         assert platform in platforms(node, Unit.DEVICE)
+
+
+IOS = parse("platform = ios")
+
+
+@pytest.mark.parametrize(
+    ("node", "reached"),
+    [
+        (IOS, {Platform.IOS}),
+        (Not(IOS), {Platform.ANDROID}),
+        (parse("platform = web"), set()),
+        (parse("platform in (ios, web)"), {Platform.IOS}),
+        (parse("none(platform = ios)"), {Platform.ANDROID}),
+        (parse("all(platform = ios)"), {Platform.IOS}),
+        (And((IOS, parse("platform = android"))), set()),
+        (And((IOS, parse("person.plan = pro"))), {Platform.IOS}),
+        (Or((IOS, parse("platform = android"))), set(PHONES)),
+        (Or((IOS, parse("person.plan = pro"))), set(PHONES)),
+        (Not(Or((IOS, parse("platform = web")))), {Platform.ANDROID}),
+        (Not(And((IOS, parse("platform = web")))), set(PHONES)),
+        (And(()), set(PHONES)),
+        (Or(()), set()),
+        (SavedAudience(1, Unit.DEVICE, IOS), {Platform.IOS}),
+        (Not(SavedAudience(1, Unit.DEVICE, IOS)), {Platform.ANDROID}),
+        (SavedAudience(1, Unit.PERSON, IOS), set(PHONES)),
+        (Condition(Subject.DEVICE_ATTRIBUTE, "platform", OneOf(("ios",))), set(PHONES)),
+    ],
+)
+def test_a_filter_that_names_platforms_reaches_those_alone(node: Node, reached: set[Platform]) -> None:
+    assert set(platforms(node, Unit.DEVICE)) == reached
 
 
 @given(node=NODES)

@@ -7,6 +7,7 @@ import pytest
 from pushkeeper.core.filters.evaluate import DeviceFacts, EvaluationContext, PersonFacts, failing, matches
 from pushkeeper.core.filters.from_text import parse
 from pushkeeper.core.filters.nodes import (
+    MAX_DEPTH,
     MAX_NODES,
     And,
     BadFilter,
@@ -94,6 +95,39 @@ def test_what_is_too_much_together_is_refused():
     expanded(InSegment(1), saved)
     with pytest.raises(BadFilter):
         expanded(And((InSegment(1), InSegment(1))), saved)
+
+
+PRO = parse("person.plan = pro")
+
+
+def of_conditions(number):
+    """Two levels, so many conditions in all."""
+    return And((PRO,) * (number - 1))
+
+
+def of_levels(number):
+    node = PRO
+    for _ in range(number - 1):
+        node = Not(node)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("node", "saved"),
+    [
+        (InSegment(1), of_conditions(MAX_NODES - 1)),
+        (And((InSegment(1), PRO)), of_conditions(MAX_NODES - 3)),
+        (And((InSegment(1), parse("any(platform = ios)"))), of_conditions(MAX_NODES - 4)),
+        (InSegment(1), of_levels(MAX_DEPTH - 1)),
+        (And((InSegment(1),)), of_levels(MAX_DEPTH - 2)),
+        (Not(InSegment(1)), of_levels(MAX_DEPTH - 2)),
+    ],
+)
+def test_together_they_may_have_as_many_levels_and_conditions_as_any_filter(node, saved):
+    expanded(node, {1: Definition(Unit.PERSON, saved)})
+    more = And((*saved.nodes, PRO)) if isinstance(saved, And) else Not(saved)
+    with pytest.raises(BadFilter):
+        expanded(node, {1: Definition(Unit.PERSON, more)})
 
 
 def test_the_failing_clause_is_that_within_the_audience():

@@ -83,6 +83,14 @@ def test_a_text_is_the_same_filter_as_json(text, same):
 
 
 @pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("2m", 120), ("3h", 10_800), ("4d", 345_600), ("5w", 3_024_000)]
+)
+def test_a_duration_is_in_seconds_minutes_hours_days_or_weeks(text, seconds):
+    same = {"device": attribute("last_used", "within_last_s", value=seconds)}
+    assert parse(f"last_used within {text}") == read(same)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "unexpected end of the filter (character 1): expected a condition"),

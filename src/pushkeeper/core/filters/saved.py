@@ -55,12 +55,7 @@ class _Expander:
         self._nodes = 0
 
     def node(self, node: Node, depth: int, within: tuple[int, ...]) -> Node:
-        self._nodes += 1
-        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            raise BadFilter(
-                self._place,
-                f"including the audiences it references, at most {MAX_DEPTH} levels and {MAX_NODES} conditions",
-            )
+        self._count(1, depth)
         match node:
             case And(nodes):
                 return And(self._all(nodes, depth, within))
@@ -70,8 +65,16 @@ class _Expander:
                 return Not(self.node(inner, depth + 1, within))
             case InSegment(segment_id) if segment_id in self._saved:
                 return self._put_in(segment_id, depth, within)
-        self._nodes += _size(node) - 1
+        self._count(_size(node) - 1, depth)
         return node
+
+    def _count(self, nodes: int, depth: int) -> None:
+        self._nodes += nodes
+        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
+            raise BadFilter(
+                self._place,
+                f"including the audiences it references, at most {MAX_DEPTH} levels and {MAX_NODES} conditions",
+            )
 
     def _all(self, nodes: tuple[Node, ...], depth: int, within: tuple[int, ...]) -> tuple[Node, ...]:
         return tuple(self.node(inner, depth + 1, within) for inner in nodes)
