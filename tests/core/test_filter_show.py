@@ -168,6 +168,31 @@ def test_what_is_written_is_read_as_the_same(tree: Any, people: list[PersonFacts
         "nobody",
         "platform != ios",
         "os < 4.2.0",
+        *(f"strikes {sign} 1" for sign in ("<", "<=", ">", ">=")),
+        *(f"person.visits {sign} 3" for sign in ("<", "<=", ">", ">=")),
+        "last_used < 2026-07-01T00:00:00Z",
+        "last_used <= 2026-07-01T00:00:00Z",
+        "person.born after 2000-01-01T00:00:00Z",
+        *(f"last_used within {duration}" for duration in ("90s", "2m", "3h", "1d", "2w")),
+        'person.plan contains "a b"',
+        "city starts with Ber",
+        "event bought",
+        'event "in" < 2',
+        "event bought >= 2 since 2026-01-01T00:00:00Z within 30d",
+        "(platform = ios or app = x) and person.plan = pro",
+        "platform = ios or app = x or person.plan = pro",
+        "not (platform = ios or app = x)",
+        "all(platform = ios or app = x)",
+        *(
+            f'"{word}" exists'
+            for word in ("and", "or", "not", "in", "exists", "within", "since", "starts", "with")
+        ),
+        '"person.x" exists',
+        '"device.x" exists',
+        "attributes.platform = x",
+        "attributes.attributes.x = y",
+        "last_status in (unused, sent)",
+        'person.plan in (pro, "in")',
     ],
 )
 def test_what_people_would_type_is_shown_as_they_would_type_it(text: str) -> None:
