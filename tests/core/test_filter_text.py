@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pushkeeper.core.filters import from_text
 from pushkeeper.core.filters.from_json import read
 from pushkeeper.core.filters.from_text import parse
 from pushkeeper.core.filters.nodes import MAX_DEPTH, BadFilter
@@ -80,6 +81,18 @@ PRO = attribute("plan", "eq", value="pro")
 )
 def test_a_text_is_the_same_filter_as_json(text, same):
     assert parse(text) == read(same)
+
+
+@pytest.mark.parametrize(
+    "part", ["not a exists", "(a exists or b exists)", "any(a exists)", "not (not a exists)"]
+)
+def test_what_is_long_is_not_refused_as_deep(part):
+    parse(" and ".join([part] * (2 * MAX_DEPTH)))
+    parse(" or ".join([part] * (2 * MAX_DEPTH)))
+
+
+def test_a_filter_is_given_as_text_or_as_json():
+    assert from_text.read("platform = ios") == from_text.read({"device": IOS}) == read({"device": IOS})
 
 
 @pytest.mark.parametrize(
