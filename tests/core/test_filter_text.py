@@ -87,8 +87,8 @@ def test_a_text_is_the_same_filter_as_json(text, same):
     "part", ["not a exists", "(a exists or b exists)", "any(a exists)", "not (not a exists)"]
 )
 def test_what_is_long_is_not_refused_as_deep(part):
-    parse(" and ".join([part] * (2 * MAX_DEPTH)))
-    parse(" or ".join([part] * (2 * MAX_DEPTH)))
+    for word in (" and ", " or "):
+        assert parse(word.join([part] * (2 * MAX_DEPTH))) == parse(word.join([f"({part})"] * (2 * MAX_DEPTH)))
 
 
 def test_a_filter_is_given_as_text_or_as_json():
