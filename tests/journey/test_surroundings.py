@@ -121,10 +121,14 @@ def postmaster(service):
     return psutil.Process(int(file.read_text().split("\n")[0]))
 
 
-def ends_for_want_of_room(service, server):
-    """Whether it has ended; what is there of the log is used up, segment by segment, until it has."""
-    run("postgres", "--data", service["data_dir"], "--", "psql", "-c", "select pg_switch_wal()")
-    return not server.is_running()
+def ends_for_want_of_room(service, server, ballast):
+    """Whether it has ended; the room that came free, and what is there of the log, are used up until it has."""
+    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    written = "select pg_logical_emit_message(false, 'filling', 'x'), pg_switch_wal()"
+    run("postgres", "--data", service["data_dir"], "--", "psql", "-c", written)
+    return not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing(simulator):
@@ -149,7 +153,7 @@ def test_a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing(simula
             # Where there is no room for the write-ahead log PostgreSQL ends, and does not start again.
             ballast = fill(disk)
             server = postmaster(service)
-            eventually(lambda: ends_for_want_of_room(service, server))
+            eventually(lambda: ends_for_want_of_room(service, server, ballast))
             writers.see_refused("does not answer")
             eventually(lambda: ready(service) == (503, "the database does not answer"))
             assert Http(service["url"])("GET", "/healthz") == {"status": "ok"}
