@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pushkeeper import config
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
@@ -100,7 +101,7 @@ class Children:
 
     async def _run(self, child: Child) -> dict[str, object]:
         """Start one and wait for its end; how it ended, for the log."""
-        try:
+        with isolated() as tried:  # no memory, files or processes left: it is tried again
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "pushkeeper", *child.command, "--json"),
                 # The kernel closes our end when we are killed, and so ends it too.
@@ -109,8 +110,8 @@ class Children:
                 env=config.environment(self._settings, os.environ),
                 pass_fds=child.inherits,
             )
-        except Exception as error:  # noqa: BLE001 - no memory, files or processes left: it is tried again
-            return {"error": str(error) or type(error).__name__}
+        if tried.error is not None:
+            return {"error": str(tried.error) or type(tried.error).__name__}
         log.info("child_process_started", child=child.name, pid=process.pid)
         return {"pid": process.pid, "code": await self._until_its_end(child, process)}
 

@@ -266,18 +266,18 @@ async def _kept_running(opened: Store) -> AsyncIterator[None]:
 
 
 async def _keep_running(restart: Callable[[], bool]) -> None:
+    from pushkeeper.observability.isolation import isolated
     from pushkeeper.observability.logs import logger
 
     log = logger("serve")
     while True:
         await asyncio.sleep(1.0)
         try:
-            if await asyncio.to_thread(restart):
-                log.warning("postgres_was_gone_and_runs_again")
+            with isolated(log, "postgres_not_looked_after", passing=Misconfigured):
+                if await asyncio.to_thread(restart):
+                    log.warning("postgres_was_gone_and_runs_again")
         except Misconfigured as error:
             log.warning("postgres_does_not_start", error=error.message)
-        except Exception:
-            log.exception("postgres_not_looked_after")
 
 
 @click.command(short_help="Run a worker that sends queued pushes.")

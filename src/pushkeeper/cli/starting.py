@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from pushkeeper import wiring
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.web.limits import limits_of
 from pushkeeper.web.server import Server
@@ -82,12 +83,10 @@ async def _answer(server: Server, listener: socket.socket, done: asyncio.Event) 
             await done.wait()
     except TimeoutError:
         log.info("answering_while_starting", port=listener.getsockname()[1])
-        try:
+        # The start itself goes on, and says what is wrong if it needs the same.
+        with isolated(log, "not_answering_while_starting"):
             # A copy, as it is closed in the end.
             await server.serve([listener.dup()])
-        except Exception:
-            # The start itself goes on, and says what is wrong if it needs the same.
-            log.exception("not_answering_while_starting")
 
 
 def uvicorn_config(app: Any, certificate: ServedCertificate | None) -> uvicorn.Config:

@@ -16,6 +16,7 @@ import msgspec
 
 from pushkeeper.core.messages.liquid import Budget, RenderBudgetExceeded, RenderError
 from pushkeeper.core.messages.personalize import BadContent
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.frames import (
     LENGTH_BYTES,
@@ -156,11 +157,10 @@ class Renderer:
             workspace, jobs = next(iter(self._jobs.items()))
             self._jobs.move_to_end(workspace)
             job = jobs[0]
-            try:
+            with isolated(log, "rendering_error") as tried:
                 if job.left:
                     await self._step(job)
-            except Exception:
-                log.exception("rendering_error")
+            if tried.error is not None:
                 while job.left:
                     job.said[job.left.popleft()[0]] = _FAILED
             if not job.left:

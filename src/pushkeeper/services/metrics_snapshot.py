@@ -6,6 +6,7 @@ import asyncio
 import gc
 import platform
 import time
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,6 +16,7 @@ from pushkeeper import __version__
 from pushkeeper.errors import Unreachable
 from pushkeeper.interprocess.figures import EVERY_S
 from pushkeeper.observability import logs
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS, Series
 from pushkeeper.observability.metrics import Metric
@@ -114,16 +116,16 @@ class MetricsSnapshot:
     async def gather(self) -> list[Series]:
         """Every series; without those of the database and of the workers while that does not answer."""
         stored: list[Series] = []
-        try:
+        up = 0.0
+        # A server that does not answer is what the series says.
+        with (
+            suppress(Unreachable, TimeoutError),
+            isolated(log, "figures_not_gathered", passing=(Unreachable, TimeoutError)),
+        ):
             async with asyncio.timeout(PATIENCE_S):
                 stored += await self._quick.current()
                 stored += await self._slow.last(within_s=FIRST_ANSWER_WITHIN_S) or []
             up = 1.0
-        except (Unreachable, TimeoutError):
-            up = 0.0
-        except Exception:
-            log.exception("figures_not_gathered")
-            up = 0.0
         ours = [*self.own(), Series(Metric.DATABASE_UP, (), up)]
         processes = 1
         if self._shared is not None:
@@ -251,10 +253,7 @@ async def publish(snapshot: MetricsSnapshot, shared: SharedFigures) -> None:
 
 def _publish(snapshot: MetricsSnapshot, write: Callable[[Iterable[Series]], None]) -> bool:
     """Whether that was possible."""
-    try:
+    # Out of file descriptors, say: the service is not to end for want of its figures.
+    with isolated(log, "figures_not_published") as tried:
         write(snapshot.own())
-    except Exception:
-        # Out of file descriptors, say: the service is not to end for want of its figures.
-        log.exception("figures_not_published")
-        return False
-    return True
+    return tried.error is None

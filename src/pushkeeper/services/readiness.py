@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.services.metrics_snapshot import CachedAnswer
 from pushkeeper.store.admin import diagnostics
@@ -33,16 +34,14 @@ class Readiness:
 
     async def _look(self) -> str:
         try:
-            async with asyncio.timeout(WITHIN_S):
-                if behind := await migrate.pending(self._database):
-                    names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
-                    return f"migrations not applied: {names}; run `pushkeeper migrate`"
-                await diagnostics.write(self._database)
+            with isolated(log, "readiness_not_known", passing=(TimeoutError, Unreachable)) as tried:
+                async with asyncio.timeout(WITHIN_S):
+                    if behind := await migrate.pending(self._database):
+                        names = ", ".join(f"{migration.number:04d} {migration.name}" for migration in behind)
+                        return f"migrations not applied: {names}; run `pushkeeper migrate`"
+                    await diagnostics.write(self._database)
         except TimeoutError:
             return f"the database did not write within {WITHIN_S:g} s"
         except Unreachable as error:
             return error.message
-        except Exception:
-            log.exception("readiness_not_known")
-            return "the database is unavailable; see the log"
-        return ""
+        return "" if tried.error is None else "the database is unavailable; see the log"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
@@ -138,11 +139,10 @@ class Capacity:
         for waiting in self.waitings:
             for connection in waiting.overdue(now):
                 goes_on = False
-                try:
+                # One that fails must not keep the others from their ends.
+                with isolated(log, "connection_failed") as tried:
                     goes_on = connection.overdue(waiting)
-                except Exception:
-                    # One that fails must not keep the others from their ends.
-                    log.exception("connection_failed")
+                if tried.error is not None:
                     connection.drop()
                 if goes_on:
                     waiting.since[connection] = now

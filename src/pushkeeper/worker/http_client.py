@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpcore
 import psutil
 
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
@@ -112,14 +113,12 @@ class _SystemResolver:
                 found.set_result(result)
 
         def look_up() -> None:
-            result: list[str] | BaseException
-            try:
+            addresses: list[str] = []
+            with isolated() as tried:  # raised where it is waited for
                 answer = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                result = [str(address[0]) for *_, address in answer]
-            except Exception as error:  # noqa: BLE001 - raised where it is waited for
-                result = error
+                addresses = [str(address[0]) for *_, address in answer]
             with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(end, result)
+                loop.call_soon_threadsafe(end, tried.error or addresses)
 
         # A thread that does not keep the process from ending, as those of an executor do.
         threading.Thread(target=look_up, name="lookup", daemon=True).start()

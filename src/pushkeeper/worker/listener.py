@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
@@ -32,15 +32,11 @@ class Listener:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._poll())
             while True:
-                try:
+                with isolated(log, "worker_hears_nothing", polls_every_s=POLL_S):
                     async with self._database.listening(self._heard) as lost:
                         self.polls = False
                         self._look_everywhere()
                         await lost.wait()
-                except Unreachable as error:
-                    log.warning("worker_hears_nothing", error=error.message, polls_every_s=POLL_S)
-                except Exception:
-                    log.exception("listening_error")
                 self.polls = True
                 await asyncio.sleep(AGAIN_S)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 from pushkeeper.core.delivery.retry import End
 from pushkeeper.core.delivery.route_choice import RouteTable
 from pushkeeper.core.model import Push, RouteId
+from pushkeeper.observability.isolation import each
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.delivery import queue
 from pushkeeper.worker import final_check
@@ -94,8 +95,7 @@ class PrepareStage:
         pushes: list[ClaimedPush] = []
         for work, message in looked_at:
             of_workspace = ways.get(work.batch.workspace_id, _NO_WAYS)
-            for target in work.batch.targets:
-                one = self._look_safely(work, target, message, of_workspace, moment)
+            for one in self._look_at_all(work, message, of_workspace, moment):
                 if isinstance(one, ClaimedPush):
                     pushes.append(one)
                 else:
@@ -118,14 +118,17 @@ class PrepareStage:
             if halts == self._cancellations.halts:
                 return messages
 
-    def _look_safely(
-        self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment
-    ) -> Fact | ClaimedPush:
-        try:
+    def _look_at_all(
+        self, work: Work, message: MessageToSend, ways: RouteTable[Route], moment: Moment
+    ) -> list[Fact | ClaimedPush]:
+        def look(target: Target) -> Fact | ClaimedPush:
             return self._look(work, target, message, ways, moment)
-        except Exception as error:
-            log.exception("target_not_looked_at", device_id=target.device_id.hex())
+
+        def failed(target: Target, error: Exception) -> Fact | ClaimedPush:
+            log.error("target_not_looked_at", device_id=target.device_id.hex(), exc_info=error)
             return NotSent(work, target, End.FAILED, "unsendable", type(error).__name__)
+
+        return each(work.batch.targets, look, failed)
 
     def _look(
         self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.admin import credentials
 from pushkeeper.worker.jobs import failures
-from pushkeeper.worker.tasks import log_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.routes import Route
 
 log = logger("senders")
+
+_NOT_USABLE = (BadRequest, Misconfigured, NotFound)
 
 OnVerdicts: TypeAlias = "Callable[[Sequence[tuple[Push, Verdict]]], None]"
 
@@ -83,19 +85,19 @@ class Senders:
         if opened_at == route.changed_at:
             return None
         try:
-            credential = await credentials.read(
-                self._database, self._vault, route.workspace_id, route.credential_id
-            )
-            sender = self._open_sender(credential, self._on_verdicts)
-        except (BadRequest, Misconfigured, NotFound) as error:
+            # A faulty credential must not stop the others.
+            with isolated(
+                log, "credential_not_readable", passing=(*_NOT_USABLE, Unreachable), route=route.name
+            ) as tried:
+                credential = await credentials.read(
+                    self._database, self._vault, route.workspace_id, route.credential_id
+                )
+                sender = self._open_sender(credential, self._on_verdicts)
+        except _NOT_USABLE as error:
             log.warning("credential_not_usable", route=route.name, error=error.message)
             return error.message
-        except Unreachable:
-            raise
-        except Exception as error:
-            # A faulty credential must not stop the others.
-            log.exception("credential_not_readable", route=route.name)
-            return failures.reason(error)
+        if tried.error is not None:
+            return failures.reason(tried.error)
         self._open[route.credential_id] = (route.changed_at, sender)
         if former is not None:
             drained = asyncio.create_task(_closed(former, drain_s))
@@ -119,5 +121,5 @@ class Senders:
 
 
 async def _closed(sender: Sender, drain_s: float) -> None:
-    with log_failure("sender_not_closed"):
+    with isolated(log, "sender_not_closed"):
         await sender.aclose(drain_s)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.messages.personalize import BadContent, MessageRenderer
 from pushkeeper.errors import BadRequest, TooLarge
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.rendering.frames import NotRendered
 from pushkeeper.rendering.renderer import LATE_S
@@ -117,21 +118,28 @@ class Rendering:
         }
         self._said |= {(message_id, device): _UNREADABLE for device in unreadable}
         to = {device: whom for device, whom in to.items() if device not in unreadable}
+        said: list[Said | None] = []
         try:
-            said = await self._renderer.say(
-                workspace,
-                self._speaker(message_id, content, wording),
-                [
-                    (known.of(message_id, person, device), platform)
-                    for device, (person, platform) in to.items()
-                ],
-                within_s=_WITHIN_S + _WITHIN_S_FOR_EACH * len(to),
-            )
+            with isolated(
+                log,
+                "message_not_rendered",
+                passing=BadContent,
+                workspace=workspace,
+                message_id=str(message_id),
+            ) as tried:
+                said = await self._renderer.say(
+                    workspace,
+                    self._speaker(message_id, content, wording),
+                    [
+                        (known.of(message_id, person, device), platform)
+                        for device, (person, platform) in to.items()
+                    ],
+                    within_s=_WITHIN_S + _WITHIN_S_FOR_EACH * len(to),
+                )
         except BadContent as error:
             said = [NotRendered(str(error)) for _ in to]
-        except Exception as error:
-            log.exception("message_not_rendered", workspace=workspace, message_id=str(message_id))
-            said = [NotRendered(failures.reason(error)) for _ in to]
+        if tried.error is not None:
+            said = [NotRendered(failures.reason(tried.error)) for _ in to]
         until = time.monotonic() + LATE_S
         for place, device in enumerate(to):
             self._said[message_id, device] = said[place]

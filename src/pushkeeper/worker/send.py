@@ -14,6 +14,7 @@ from pushkeeper.core.delivery.outcome import Accepted, our_fault
 from pushkeeper.core.delivery.retry import Attempt, End, Held, Settled
 from pushkeeper.core.delivery.route_choice import RouteTable
 from pushkeeper.core.model import Provider
+from pushkeeper.observability.isolation import each, isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.delivery import routes
 from pushkeeper.store.delivery.queue import Target
@@ -22,7 +23,6 @@ from pushkeeper.worker.device_order import Turns
 from pushkeeper.worker.prepare import NO_LANE, ClaimedPush
 from pushkeeper.worker.provider_clients import Senders
 from pushkeeper.worker.results import Answered, SetAside
-from pushkeeper.worker.tasks import log_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -117,31 +117,30 @@ class SendStage:
         for push in pushes:
             going.setdefault(push.route.credential_id, []).append(push)
         for credential_id, several in going.items():
-            try:
+            with isolated() as together:
                 self._clients[credential_id].send(several)
-            except Exception:  # noqa: BLE001 - what the matter is, is told for the one that it is with
+            if together.error is not None:
                 # One of them cannot be sent: it alone is to fail.
                 for push in several:
                     self._send_alone(push)
 
     def _send_alone(self, push: ClaimedPush) -> None:
-        try:
+        with isolated(log, "push_cannot_be_sent", delivery_id=push.delivery_id) as tried:
             self._clients[push.route.credential_id].send([push])
-        except Exception as error:
-            log.exception("push_cannot_be_sent", delivery_id=push.delivery_id)
-            self._results.put([_failed(push, "unsendable", error)])
+        if tried.error is not None:
+            self._results.put([_failed(push, "unsendable", tried.error)])
             self._send(self._turns.end([push]))
 
     def _on_verdicts(self, verdicts: Sequence[tuple[Push, Verdict]]) -> None:
         wall, now = datetime.now(UTC), time.monotonic()
         heard = [(_claimed(push), verdict) for push, verdict in verdicts]
-        with log_failure("accepted_not_counted"):
+        with isolated(log, "accepted_not_counted"):
             self._count_accepted(heard, now)
         # First of all the results: whatever is wrong with the rest, no answer is lost.
-        self._results.put([self._fact(push, verdict, wall, now) for push, verdict in heard])
-        with log_failure("answers_not_counted"):
+        self._results.put(each(heard, lambda one: self._answered(*one, wall, now), _not_understood))
+        with isolated(log, "answers_not_counted"):
             self._figures.answered([(push.route.provider, push.handed_at) for push, _ in heard], now=now)
-        with log_failure("route_not_taken_back"):
+        with isolated(log, "route_not_taken_back"):
             for route, whole in self._lanes.take_closed():
                 self._withdraw_route(route, whole=whole)
         self._send(self._turns.end([push for push, _ in heard]))
@@ -154,13 +153,6 @@ class SendStage:
         )
         for route_id, count in accepted.items():
             self._lanes.hear_accepted(route_id, count, now=now)
-
-    def _fact(self, push: ClaimedPush, verdict: Verdict, wall: datetime, now: float) -> Answered:
-        try:
-            return self._answered(push, verdict, wall, now)
-        except Exception as error:
-            log.exception("verdict_not_understood", code=verdict.code, delivery_id=push.delivery_id)
-            return _failed(push, "not_understood", error)
 
     def _answered(self, push: ClaimedPush, verdict: Verdict, wall: datetime, now: float) -> Answered:
         if isinstance(verdict.outcome, Accepted):
@@ -183,6 +175,12 @@ class SendStage:
         if isinstance(decision, Held) and not decision.reason.keeps_the_verdict:
             self._lanes.stop(push.route.route_id, decision, verdict, now)
         return Answered(push.work, push, push.route, verdict, decision)
+
+
+def _not_understood(answer: tuple[ClaimedPush, Verdict], error: Exception) -> Answered:
+    push, verdict = answer
+    log.error("verdict_not_understood", code=verdict.code, delivery_id=push.delivery_id, exc_info=error)
+    return _failed(push, "not_understood", error)
 
 
 def _failed(push: ClaimedPush, reason: str, error: Exception) -> Answered:

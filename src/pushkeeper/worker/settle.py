@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import commits, driver_errors
 from pushkeeper.worker.alert_throttle import Alarms
@@ -96,19 +97,20 @@ class SettleStage:
         if self._refused:
             slice_ = Slice(facts=slice_.facts)
         attempt = Attempt(slice_, self._figures, cautious=self._cautious)
-        try:
-            stopped = await attempt.write(self._database)
-        except Unreachable as error:
-            if attempt.transaction is not None:
-                self._in_doubt = attempt
-            self._size = max(len(facts) // 2, 1)
-            await self._pause(error)
-        except Exception as error:  # noqa: BLE001 - logged where the fact that is at fault stands alone
-            await self._single_out(slice_.facts, error)
-        else:
-            if not self._refused:
-                self._unsaid = Slice(facts=())
-            self._take_off(facts, stopped)
+        with isolated() as tried:
+            await attempt.write(self._database)
+        match tried.error:
+            case None:
+                if not self._refused:
+                    self._unsaid = Slice(facts=())
+                self._take_off(facts, attempt.stopped)
+            case Unreachable() as error:
+                if attempt.transaction is not None:
+                    self._in_doubt = attempt
+                self._size = max(len(facts) // 2, 1)
+                await self._pause(error)
+            case error:
+                await self._single_out(slice_.facts, error)
 
     def _slice(self, facts: Sequence[Fact]) -> Slice:
         """Results in the light of all that is known by now, with what the lanes have to say."""
@@ -133,10 +135,10 @@ class SettleStage:
         one have its number. What was told of routes is not.
         """
         assert attempt.transaction is not None  # noqa: S101 - there is no doubt without
-        try:
+        with isolated() as tried:
             ending = await commits.ending(self._database, attempt.transaction)
-        except Exception as error:  # noqa: BLE001 - logged there
-            await self._pause(error)
+        if tried.error is not None:
+            await self._pause(tried.error)
             return False
         self._in_doubt = None
         self._cautious |= ending is not commits.Ending.ABORTED
@@ -194,24 +196,25 @@ class SettleStage:
     async def _write_news(self) -> None:
         """Write what the lanes had to say by itself; what is refused of it is left out, as they will say it again."""
         try:
-            await write(self._database, self._unsaid, self._figures)
+            with isolated(log, "news_of_routes_refused", passing=Unreachable):
+                await write(self._database, self._unsaid, self._figures)
         except Unreachable as error:
             await self._pause(error)
             return
-        except Exception:
-            log.exception("news_of_routes_refused")
         self._unsaid = Slice(facts=())
 
     async def _write_without_its_words(self, fact: Answered | SetAside, error: Exception) -> None:
         log.error("outcome_refused", exc_info=error)
-        try:
+        stopped: set[UUID] = set()
+        with isolated() as tried:
             stopped = await write(self._database, Slice(facts=[unrecordable(fact)]), self._figures)
-        except Unreachable as not_now:
-            await self._pause(not_now)
-        except Exception as again:  # noqa: BLE001 - logged there
-            await self._put_aside(again)
-        else:
-            self._take_off([fact], stopped)
+        match tried.error:
+            case None:
+                self._take_off([fact], stopped)
+            case Unreachable() as not_now:
+                await self._pause(not_now)
+            case again:
+                await self._put_aside(again)
 
     async def _put_aside(self, error: Exception) -> None:
         """Keep the first fact for later, with its claim, so that it does not hold up the others.

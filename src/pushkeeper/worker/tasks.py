@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from pushkeeper.worker.metrics import Figures
 
@@ -58,14 +59,21 @@ class Backoff:
         self.failures = 0
 
 
+async def supervised(backoff: Backoff, work: Callable[[], Awaitable[None]]) -> float | None:
+    """Do something once, whatever it raises; for how many seconds to pause after it failed, None when it did not."""
+    with isolated() as tried:
+        await work()
+    return None if tried.error is None else backoff.failed(tried.error)
+
+
 async def keep(task: Task, figures: Figures) -> None:
     """Run a task until it returns; whenever it raises, run it again after a pause."""
     backoff = Backoff(task.name, figures)
     while True:
-        try:
-            return await task.run()
-        except Exception as error:  # noqa: BLE001 - logged there; one task's error is not to end the others
-            await asyncio.sleep(backoff.failed(error))
+        pause_s = await supervised(backoff, task.run)
+        if pause_s is None:
+            return
+        await asyncio.sleep(pause_s)
 
 
 def every(
@@ -82,11 +90,9 @@ def every(
     async def run() -> None:
         while True:
             event.clear()
-            try:
-                await job()
-            except Exception as error:  # noqa: BLE001 - logged there
+            if (pause_s := await supervised(backoff, job)) is not None:
                 # Not by the event: who is told of much would try again without a pause.
-                await asyncio.sleep(min(backoff.failed(error), _in_seconds(seconds)))
+                await asyncio.sleep(min(pause_s, _in_seconds(seconds)))
                 continue
             backoff.succeeded()
             with suppress(TimeoutError):
@@ -104,10 +110,8 @@ def whenever(event: asyncio.Event, name: str, job: Callable[[], Awaitable[None]]
         while True:
             await event.wait()
             event.clear()
-            try:
-                await job()
-            except Exception as error:  # noqa: BLE001 - logged there
-                await asyncio.sleep(backoff.failed(error))
+            if (pause_s := await supervised(backoff, job)) is not None:
+                await asyncio.sleep(pause_s)
                 event.set()
             else:
                 backoff.succeeded()
@@ -123,15 +127,6 @@ async def until_done(work: Callable[[], Awaitable[T]]) -> T:
         except Unreachable as error:
             log.warning("work_waits_for_the_database", error=error.message)
             await asyncio.sleep(UNTIL_DONE_PAUSE_S)
-
-
-@contextmanager
-def log_failure(event: str) -> Iterator[None]:
-    """Log what is raised, and go on: what comes after is not to be left undone."""
-    try:
-        yield
-    except Exception:
-        log.exception(event)
 
 
 def _in_seconds(seconds: float | Callable[[], float]) -> float:

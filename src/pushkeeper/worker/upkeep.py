@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pushkeeper.core.actor import job
 from pushkeeper.core.delivery.outcome import Accepted, Refused
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.services.audit import write_with
 from pushkeeper.store import unreadable_rows
@@ -103,11 +104,9 @@ async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: 
         Unreachable: the database does not answer.
     """
     for route in await routes.due_probes(database, again_after_s=PROBE_AGAIN_S):
-        try:
+        with isolated(log, "route_not_probed", route=route.name):  # the others are
             # Nobody else asks for this route for minutes: the answer is not given up for a database that is away.
             await until_done(partial(_probe, database, lanes, senders, route, drain_s))
-        except Exception:
-            log.exception("route_not_probed", route=route.name)  # the others are
 
 
 async def _probe(database: Database, lanes: Lanes, senders: Senders, route: Route, drain_s: float) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db.database import GONE_CHANNEL, HALT_CHANNEL, ROUTES_CHANNEL, WORK_CHANNEL
 from pushkeeper.store.delivery import queue, workers
@@ -35,7 +36,7 @@ from pushkeeper.worker.prepare import PrepareStage
 from pushkeeper.worker.result_queue import ResultQueue
 from pushkeeper.worker.send import SendStage
 from pushkeeper.worker.settle import SettleStage
-from pushkeeper.worker.tasks import Backoff, Task, every, keep, log_failure, whenever
+from pushkeeper.worker.tasks import Backoff, Task, every, keep, supervised, whenever
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,7 @@ class Worker:
         self._lease_s = lease_s
         self._id = uuid4()
         self._stopping = False
+        self._interrupted = False  # leases may have run out
         self._routes_changed = asyncio.Event()
         # Shared by the stages.
         self._in_hand = in_hand = InHand()
@@ -108,7 +110,7 @@ class Worker:
             for task in running.values():
                 task.cancel()
         for chore in self._chores:
-            with log_failure("chore_not_closed"):
+            with isolated(log, "chore_not_closed"):
                 await chore.aclose()
         with suppress(Unreachable):
             await self._claim.give_back_all()
@@ -148,46 +150,46 @@ class Worker:
 
     async def _claim_until_stopped(self) -> None:
         backoff = Backoff(_CLAIM, self._figures)
-        interrupted = False
         while not self._stopping:
             self._claim.wake.clear()
             if self._settle.waits:
                 # The leases run out meanwhile: what is claimed before it is settled would be sent again.
-                interrupted = True
+                self._interrupted = True
                 await self._claim.pause(1.0)
-                continue
-            try:
-                if interrupted:
-                    # Claims whose leases ran out are ours as long as nobody else has them.
-                    await self._renew()
-                    interrupted = False
-                claimed = await self._claim.claim()
-                if claimed is not None:
-                    await self._send_on(claimed)
-                elif not self._stopping:
-                    await self._claim.wait()
+            elif (pause_s := await supervised(backoff, self._claim_and_send)) is not None:
+                self._interrupted = True  # what was claimed comes back with its lease
+                await self._claim.pause(pause_s)
+            else:
                 backoff.succeeded()
-            except Exception as error:  # noqa: BLE001 - logged there; what was claimed comes back with its lease
-                interrupted = True
-                await self._claim.pause(backoff.failed(error))
+
+    async def _claim_and_send(self) -> None:
+        if self._interrupted:
+            # Claims whose leases ran out are ours as long as nobody else has them.
+            await self._renew()
+            self._interrupted = False
+        claimed = await self._claim.claim()
+        if claimed is not None:
+            await self._send_on(claimed)
+        elif not self._stopping:
+            await self._claim.wait()
 
     async def _send_on(self, claimed: Claimed) -> None:
         """From claim to send. Where that cannot be prepared nothing has left: one batch is at fault, or the database is away."""
         if not claimed.batches:
             return
         try:
-            ways = await self._send.open_routes({batch.workspace_id for batch in claimed.batches})
-            prepared = await self._prepare.prepare(claimed, ways)
+            with isolated(passing=Unreachable) as tried:
+                ways = await self._send.open_routes({batch.workspace_id for batch in claimed.batches})
+                prepared = await self._prepare.prepare(claimed, ways)
         except Unreachable:
             await self._claim.give_back(claimed.batches)
             raise
-        except Exception:
+        if tried.error is not None:
             if len(claimed.batches) > 1:
                 for batch in claimed.batches:
                     await self._send_on(Claimed([batch], claimed.read_at))
-                return
-            # It comes back with its lease.
-            log.exception("batch_not_prepared", batch=claimed.batches[0].claim.batch_id)
+            else:  # it comes back with its lease
+                log.error("batch_not_prepared", batch=claimed.batches[0].claim.batch_id, exc_info=tried.error)
             return
         # A batch that is in hand is renewed until all of it is settled.
         self._in_hand.add(prepared.works)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushkeeper.errors import PushkeeperError, TooManyRequests, Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.web.response import EVENTS, Response
 
@@ -66,35 +68,33 @@ class LiveStreams:
     async def _events(self, state: str, look: Callable[[], Awaitable[Frame]]) -> AsyncGenerator[bytes, None]:
         self._open += 1
         try:
-            ends_at = time.monotonic() + LONGEST_S
-            shown, said_at = "", time.monotonic()
-            yield b"retry: 1000\n\n"
-            while (now := time.monotonic()) < ends_at:
-                try:
-                    frame = await look()
-                except Unreachable as error:
-                    # Whoever came again now would be refused, and a browser then comes no more.
-                    yield _NOTHING
-                    if await self._ends_within(error.retry_after_s):
+            # Whatever it was, the browser comes again, and is told what is wrong as anybody is.
+            with suppress(PushkeeperError), isolated(log, "stream_failed", passing=PushkeeperError):
+                ends_at = time.monotonic() + LONGEST_S
+                shown, said_at = "", time.monotonic()
+                yield b"retry: 1000\n\n"
+                while (now := time.monotonic()) < ends_at:
+                    try:
+                        frame = await look()
+                    except Unreachable as error:
+                        # Whoever came again now would be refused, and a browser then comes no more.
+                        yield _NOTHING
+                        if await self._ends_within(error.retry_after_s):
+                            return
+                        continue
+                    if frame.state != state:
+                        yield _event("turned", frame.state)
                         return
-                    continue
-                if frame.state != state:
-                    yield _event("turned", frame.state)
-                    return
-                if frame.html != shown:
-                    shown, said_at = frame.html, now
-                    yield _event("shown", shown)
-                elif now - said_at > _SAID_AFTER_S:
-                    said_at = now
-                    yield b": the same\n\n"
-                else:
-                    yield _NOTHING
-                if await self._ends_within(_EVERY_S):
-                    return
-        except PushkeeperError:
-            pass  # the browser comes again, and is told what is wrong as anybody is
-        except Exception:
-            log.exception("stream_failed")  # the browser comes again
+                    if frame.html != shown:
+                        shown, said_at = frame.html, now
+                        yield _event("shown", shown)
+                    elif now - said_at > _SAID_AFTER_S:
+                        said_at = now
+                        yield b": the same\n\n"
+                    else:
+                        yield _NOTHING
+                    if await self._ends_within(_EVERY_S):
+                        return
         finally:
             self._open -= 1
 

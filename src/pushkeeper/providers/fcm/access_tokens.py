@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from pushkeeper.core.delivery.outcome import Silence, Unavailable
 from pushkeeper.core.model import Secret
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.providers.fcm.oauth import FIRST_WAIT_S, LONGEST_WAIT_S, Grant, read_grant
 from pushkeeper.providers.transport.response import NoResponse, Request
@@ -128,14 +129,13 @@ class AccessTokens:
 
     async def _grant(self) -> None:
         # Signing takes a millisecond of RSA: not on the loop that sends.
-        try:
+        with isolated(log, "access_token_not_asked_for") as tried:
             assertion = await asyncio.to_thread(self._account.assertion, self._clock())
             answer = await self._fetch(_request(self._account.token_uri, assertion))
             result = read_grant(answer, now=self._clock())
-        except Exception as error:
+        if tried.error is not None:
             # Out of threads, say. Whoever waits for the token is answered all the same, and asks again.
-            log.exception("access_token_not_asked_for")
-            result = read_grant(NoResponse(Silence.NOT_SENT, type(error).__name__), now=self._clock())
+            result = read_grant(NoResponse(Silence.NOT_SENT, type(tried.error).__name__), now=self._clock())
         self._asking = None
         self._take(result)
         self._on_result()

@@ -20,6 +20,7 @@ from pushkeeper.core.delivery.outcome import (
     our_fault,
 )
 from pushkeeper.core.model import Content, DeviceId, IdKind, PersonId, Platform, Push, Token
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.providers.credentials import utc_now
 from pushkeeper.providers.fcm import message, verdict
@@ -182,11 +183,10 @@ class FcmClient:
         token, failure = self._access.current(), self._access.failure
         if token is not None:
             for push in self._take_waiting():
-                try:
+                with isolated(log, "push_cannot_be_sent", delivery_id=push.delivery_id) as tried:
                     self._submit([push], token)
-                except Exception as error:
-                    log.exception("push_cannot_be_sent", delivery_id=push.delivery_id)
-                    self._answer_soon([(push, our_fault("unsendable", error))])
+                if tried.error is not None:
+                    self._answer_soon([(push, our_fault("unsendable", tried.error))])
         elif failure is not None:
             self._answer_soon([(push, failure) for push in self._take_waiting()])
 

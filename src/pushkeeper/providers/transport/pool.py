@@ -13,6 +13,7 @@ from random import random
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pushkeeper.core.delivery.outcome import Silence
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.providers.transport.connection import Exchange
 from pushkeeper.providers.transport.limits import Limits
@@ -242,11 +243,9 @@ class Pool(Generic[Key]):
             self._drained.set()
         told = self._tell_fetches(answers) if self._fetching else cast("list[tuple[Key, Answer]]", answers)
         if told:
-            try:
+            # Whoever hears them answers for each; the connections go on with the others.
+            with isolated(log, "answers_not_heard", host=self._endpoint.host, answers=len(told)):
                 self._on_answers(told)
-            except Exception:
-                # Whoever hears them answers for each; the connections go on with the others.
-                log.exception("answers_not_heard", host=self._endpoint.host, answers=len(told))
 
     def _tell_fetches(self, answers: list[tuple[Key | _Fetch, Answer]]) -> list[tuple[Key, Answer]]:
         others = []
@@ -294,20 +293,22 @@ class Pool(Generic[Key]):
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await asyncio.sleep(max(0.0, self._dial_from - loop.time()))
-            link = await self._open()
-        except Exception as error:
-            # Whatever it was, it is not tried again at once.
-            if not isinstance(error, OSError):
-                log.exception("connection_not_opened", host=self._endpoint.host)
-            self._back_off(loop.time(), failure(error))
-            if not self._taking():
-                self._answer_waiting(self._trouble)
-        else:
-            self._links.append(link)
+            with isolated() as tried:
+                await asyncio.sleep(max(0.0, self._dial_from - loop.time()))
+                self._links.append(await self._open())
+            if tried.error is not None:
+                self._not_opened(tried.error, loop.time())
         finally:
             self._dialing = None
             self._wake()
+
+    def _not_opened(self, error: Exception, now: float) -> None:
+        """Whatever it was, it is not tried again at once."""
+        if not isinstance(error, OSError):
+            log.error("connection_not_opened", host=self._endpoint.host, exc_info=error)
+        self._back_off(now, failure(error))
+        if not self._taking():
+            self._answer_waiting(self._trouble)
 
     async def _open(self) -> Link[Key | _Fetch]:
         """A connection on which the server's first SETTINGS have come.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.services.doctor import device_status, platform, sending
 from pushkeeper.services.doctor.finding import Finding, State, wrong
@@ -92,13 +93,9 @@ class Doctor:
 
     async def _safely(self, name: str, check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
         try:
-            return await check()
+            with isolated(log, "check_failed", passing=Unreachable, check=name) as tried:
+                return await check()
         except Unreachable as error:
             return [wrong(name, error.message, "see that PostgreSQL runs, and that it can be reached")]
-        except Exception as error:
-            log.exception("check_failed", check=name)
-            return [
-                wrong(
-                    name, f"could not be checked ({type(error).__name__})", "report the error, with the log"
-                )
-            ]
+        trouble = f"could not be checked ({type(tried.error).__name__})"
+        return [wrong(name, trouble, "report the error, with the log")]

@@ -16,6 +16,7 @@ from pushkeeper.core.delivery.outcome import (
     Unavailable,
 )
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound, Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services.doctor.finding import attention, ok, span, wrong
 from pushkeeper.services.doctor.platform import skewed
@@ -67,17 +68,18 @@ async def keys(database: Database, vault: Vault, open_prober: Callable[[Credenti
     """Every credential, opened and read."""
     found = []
     for workspace_id, credential_id, workspace in await diagnostics.credentials(database):
-        try:
+        with isolated(passing=Unreachable) as tried:  # the other credentials are still to be checked
             credential = await credentials.read(database, vault, workspace_id, credential_id)
             found.append(Key(credential_id, workspace, credential, open_prober(credential), ""))
-        except (BadRequest, Misconfigured, NotFound) as error:
-            remedy = _SEALED_OTHERWISE if isinstance(error, Misconfigured) else _REPLACE
-            found.append(Key(credential_id, workspace, None, None, error.message, remedy))
-        except Unreachable:
-            raise
-        except Exception as error:  # noqa: BLE001 - the other credentials are still to be checked
-            trouble = f"cannot be read ({type(error).__name__})"
-            found.append(Key(credential_id, workspace, None, None, trouble, _REPLACE))
+        match tried.error:
+            case None:
+                continue
+            case BadRequest() | Misconfigured() | NotFound() as error:
+                trouble = error.message
+            case error:
+                trouble = f"cannot be read ({type(error).__name__})"
+        remedy = _SEALED_OTHERWISE if isinstance(tried.error, Misconfigured) else _REPLACE
+        found.append(Key(credential_id, workspace, None, None, trouble, remedy))
     return found
 
 

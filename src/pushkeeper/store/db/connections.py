@@ -13,6 +13,7 @@ from weakref import WeakSet
 import asyncpg
 from asyncpg import connect_utils
 
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db.driver_errors import ReadOnly
 
@@ -97,7 +98,7 @@ _cancellations: set[asyncio.Task[None]] = set()
 
 async def _cancel(address: Any, parameters: Any, pid: int, secret: int) -> None:  # noqa: ANN401 - the driver's own
     """Ask a server to cancel what a process of it does."""
-    try:
+    with isolated() as tried:  # the server looks by itself, in a while
         async with asyncio.timeout(CONNECT_S):
             await connect_utils._cancel(  # noqa: SLF001 - what it has in public waits for the server
                 loop=asyncio.get_running_loop(),
@@ -106,8 +107,8 @@ async def _cancel(address: Any, parameters: Any, pid: int, secret: int) -> None:
                 backend_pid=pid,
                 backend_secret=secret,
             )
-    except Exception as error:  # noqa: BLE001 - it looks by itself, in a while
-        log.info("statement_not_cancelled", error=str(error) or type(error).__name__)
+    if tried.error is not None:
+        log.info("statement_not_cancelled", error=str(tried.error) or type(tried.error).__name__)
 
 
 class Connector:

@@ -12,6 +12,7 @@ from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
+from pushkeeper.observability.isolation import each
 from pushkeeper.store.db import opening, patience, surveys, unreadable
 from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, where
 from pushkeeper.store.db.listening import listening
@@ -353,13 +354,13 @@ class Database(Statements):
 
         The workspace is that of the rows, where it is not given.
         """
-        found = []
-        for row in rows:
-            try:
-                found.append(read(row))
-            except Exception as error:  # noqa: BLE001 - any error is isolated to its row
-                whose = row["workspace_id"] if workspace is None else workspace
-                self.unreadable.note(whose, table, row[key], error)
+
+        def failed(row: Row, error: Exception) -> None:
+            whose = row["workspace_id"] if workspace is None else workspace
+            self.unreadable.note(whose, table, row[key], error)
+
+        found: list[T] = []
+        each(rows, lambda row: found.append(read(row)), failed)
         return found
 
     async def know(self, workspace: int) -> bool:

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pushkeeper.errors import TooManyRequests, Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.store.db import patience
@@ -221,12 +222,12 @@ class Combiner(Generic[Call, Result]):
         while parts:
             part = parts.popleft()
             whole -= 1
-            try:
+            with isolated() as tried:
                 results = await self._commit([waiting.item for waiting in part])
-            except Unreachable as error:
+            if isinstance(error := tried.error, Unreachable):
                 self._fail([waiting for one in (part, *parts) for waiting in one], error)
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it was, each caller gets an answer of its own
+            if error is not None:  # whatever it was, each caller gets an answer of its own
                 if len(part) == 1:
                     self._fail(part, error)
                 elif len(by_owner := _by_owner(part)) > 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import driver_errors
 
@@ -71,13 +72,13 @@ async def listening(
 
 async def _beat(connection: Connection, channel: str, pulse: asyncio.Event, lost: asyncio.Event) -> None:
     try:
-        while True:
-            await asyncio.sleep(BEAT_S)
-            pulse.clear()
-            await connection.execute(f"notify {channel}")
-            await _heard(pulse)
-    except Exception as error:  # noqa: BLE001 - whatever it was, no more is heard
-        log.warning("notifications_not_heard", error=str(error) or type(error).__name__)
+        with isolated() as tried:  # whatever it was, no more is heard
+            while True:
+                await asyncio.sleep(BEAT_S)
+                pulse.clear()
+                await connection.execute(f"notify {channel}")
+                await _heard(pulse)
+        log.warning("notifications_not_heard", error=str(tried.error) or type(tried.error).__name__)
     finally:
         lost.set()
 
@@ -95,8 +96,7 @@ def _payload_for(call: Callable[[str], None]) -> Callable[..., None]:
 
 
 async def _closed(connection: Connection) -> None:
-    try:
+    with isolated() as tried:
         await connection.close(timeout=2)
-    except Exception as error:
-        if driver_errors.translated(error, connecting=True) is None:
-            raise
+    if tried.error is not None and driver_errors.translated(tried.error, connecting=True) is None:
+        raise tried.error

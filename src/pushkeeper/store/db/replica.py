@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
@@ -189,15 +190,14 @@ class Replica:
 
     async def look(self) -> None:
         """See how it does now, by `trouble` and `lag_s`."""
-        try:
+        with isolated() as tried:  # whoever looks for its return goes on looking
             async with AsyncExitStack() as stack:
                 await self._ready(stack)
-        except Exception as error:  # noqa: BLE001 - whoever looks for its return goes on looking
+        if (error := tried.error) is not None:
             self._leave(error if isinstance(error, Elsewhere) else Elsewhere(Trouble.AWAY, error))
-        else:
-            if self.trouble is not None:
-                log.info("replica_is_asked_again", at=where(self.url), was=self.trouble.value)
-                self.trouble = None
+        elif self.trouble is not None:
+            log.info("replica_is_asked_again", at=where(self.url), was=self.trouble.value)
+            self.trouble = None
 
     async def settings(self) -> ReplicaSettings:
         """How it is set.

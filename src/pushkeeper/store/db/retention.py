@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pushkeeper.core.model import uuid7
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
@@ -133,13 +134,11 @@ async def _drop(connection: Connection, keep: Keep) -> list[str]:
 @contextmanager
 def _collected(failed: list[Exception], name: str) -> Iterator[None]:
     """Keep what is raised about a partition, but for its taking too long."""
-    try:
+    with isolated(passing=TimeoutError) as tried:
         yield
-    except TimeoutError:
-        raise
-    except Exception as error:  # noqa: BLE001 - raised with all others, once all were tried
-        error.add_note(f"partition {name}")
-        failed.append(error)
+    if tried.error is not None:
+        tried.error.add_note(f"partition {name}")
+        failed.append(tried.error)
 
 
 def _is_over(partition: Partition, keep: Keep, today: date) -> bool:

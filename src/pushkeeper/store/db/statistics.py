@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import patience
 from pushkeeper.store.db.queries import load_queries
@@ -93,16 +94,13 @@ class Statistics:
 
     async def _look_again(self) -> None:
         patience.unlimited()
-        try:
+        # The server looks by itself, in a while.
+        with suppress(Unreachable), isolated(log, "statistics_not_looked_at", passing=Unreachable):
             async with self._acquired() as connection:
                 outgrown = [row["name"] for row in await connection.fetch(SQL["outgrown"])]
                 if outgrown:
                     async with connection.transaction():
                         await connection.execute(f"{_LOOKING_AGAIN}; analyze {', '.join(outgrown)}")
-        except Unreachable:
-            pass  # the server looks by itself, in a while
-        except Exception:
-            log.exception("statistics_not_looked_at")
 
     async def _held(self, connection: asyncpg.Connection, table: str, workspace: int) -> tuple[int, int]:
         """How many rows a workspace has in a table, as far as many, and how many the server expects."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import patience
 from pushkeeper.store.db.queries import load_queries
@@ -62,14 +62,11 @@ class UnreadableRows:
         while self._to_write:
             some, self._to_write = self._to_write, {}
             rows = [(*place, why) for place, why in some.items()]
-            try:
+            with isolated(log, "unreadable_rows_not_recorded", rows=len(rows)) as tried:
                 async with self._acquired() as connection:
                     await connection.execute(SQL["note"], *map(list, zip(*rows, strict=True)))
-            except Unreachable:
+            if tried.error is not None:
                 return  # the log has them
-            except Exception:
-                log.exception("unreadable_rows_not_recorded", rows=len(rows))
-                return
 
 
 def reason(error: Exception) -> str:

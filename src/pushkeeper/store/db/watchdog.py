@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from pushkeeper.errors import PushkeeperError, Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
@@ -70,11 +71,9 @@ class Watchdog:
         try:
             while self._waiting or self._silent:
                 await asyncio.sleep(_LOOK_EVERY_S)
-                try:
+                # Nobody is let in while it is silent: this must not end before it is known to answer.
+                with isolated(log, "database_not_looked_at"):
                     await self._look_once()
-                except Exception:
-                    # Nobody is let in while it is silent: this must not end before it is known to answer.
-                    log.exception("database_not_looked_at")
         finally:
             self._looking = None
 

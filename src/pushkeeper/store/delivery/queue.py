@@ -24,6 +24,7 @@ from pushkeeper.core.model import (
     WorkspaceId,
     token_shape,
 )
+from pushkeeper.observability.isolation import each
 from pushkeeper.store.db.commits import Transaction
 from pushkeeper.store.db.database import columns
 from pushkeeper.store.db.queries import load_queries
@@ -173,12 +174,12 @@ async def claim(database: Database, *, room: ClaimLimits, lease_s: float) -> lis
     claimed, rows = await database.in_transaction(work)
     targets: dict[int, list[Target]] = {row["batch_id"]: [] for row in claimed}
     workspaces = {row["batch_id"]: row["workspace_id"] for row in claimed}
-    for row in rows:
-        try:
-            target = _target(row)
-        except Exception as error:  # noqa: BLE001 - any error is isolated to its device
-            database.unreadable.note(workspaces[row["batch_id"]], "devices", row["device_id"], error)
-            target = Target(row["device_id"], row["planned_for"], None, UNREADABLE)
+
+    def unreadable(row: Row, error: Exception) -> Target:
+        database.unreadable.note(workspaces[row["batch_id"]], "devices", row["device_id"], error)
+        return Target(row["device_id"], row["planned_for"], None, UNREADABLE)
+
+    for row, target in zip(rows, each(rows, _target, unreadable), strict=True):
         targets[row["batch_id"]].append(target)
     return [
         ClaimedBatch(

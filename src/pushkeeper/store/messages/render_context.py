@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pushkeeper.core.identity import cio_id
 from pushkeeper.core.messages.personalize import RenderContext
 from pushkeeper.core.model import DeviceId, PersonId
+from pushkeeper.observability.isolation import each
 from pushkeeper.store.db.database import columns
 from pushkeeper.store.db.queries import load_queries
 
@@ -92,16 +93,14 @@ class _Reading:
         read: Callable[[Row], Mapping[str, Any]],
         whose: Mapping[Any, WorkspaceId] | None = None,
     ) -> Mapping[K, Mapping[str, Any]]:
-        found = {}
-        for row in rows:
+        def failed(row: Row, error: Exception) -> None:
             key = key_of(row)
-            try:
-                found[key] = read(row)
-            except Exception as error:  # noqa: BLE001 - any error is isolated to its row
-                self.unreadable.add(key)
-                workspace = self._whose[row["person_id"]] if whose is None else whose[key]
-                self._database.unreadable.note(workspace, table, _text(key), error)
-        return found
+            self.unreadable.add(key)
+            workspace = self._whose[row["person_id"]] if whose is None else whose[key]
+            self._database.unreadable.note(workspace, table, _text(key), error)
+
+        found = zip(rows, each(rows, read, failed), strict=True)
+        return {key_of(row): values for row, values in found if values is not None}
 
 
 def _key_of_person(row: Row) -> PersonId:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pushkeeper.core import job_retry
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 
 if TYPE_CHECKING:
@@ -42,17 +43,13 @@ class Each:
         for item in items:
             if self._not_before.get(item, 0.0) > time.monotonic():
                 continue
-            try:
+            with isolated(log, "item_failed", kind=self._kind, item=item) as tried:
                 await work(item)
-            except Exception as error:
+            if tried.error is not None:
                 self._put_off(item)
-                if isinstance(error, Unreachable):
-                    log.warning("item_waits_for_the_database", kind=self._kind, item=item)
-                    unreachable += 1
-                    if unreachable == _MOST_UNREACHABLE:
-                        raise
-                else:
-                    log.exception("item_failed", kind=self._kind, item=item)
+                unreachable += isinstance(tried.error, Unreachable)
+                if unreachable == _MOST_UNREACHABLE:
+                    raise tried.error
             else:
                 self._figures.worked(self._kind, "done")
                 self._failures.pop(item, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.people import blocklist, erasures
 
@@ -50,15 +51,14 @@ class Eraser:
         return len(claimed)
 
     async def _erase(self, workspace: WorkspaceId, claimed: dict[int, bool]) -> bool:
-        try:
+        over: list[int] = []
+        with isolated(passing=Unreachable) as tried:
             over = await erasures.look(
                 self._database, workspace, claimed, webhooks_have_s=self._webhooks_have_s
             )
-        except Unreachable:
-            raise
-        except Exception as error:  # noqa: BLE001 - an erasure that fails is tried again, and stops no other
+        if tried.error is not None:
             # What it says may hold what is to be erased.
-            failure = type(error).__name__
+            failure = type(tried.error).__name__
             log.warning("erasure_failed", workspace=workspace, erasures=sorted(claimed), reason=failure)
             await erasures.put_off(self._database, workspace, sorted(claimed), failure)
             return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pushkeeper.core import job_retry
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store import jobs
 from pushkeeper.store.jobs import ClaimLost
@@ -58,7 +59,8 @@ class Jobs:
         self.channel = self._kind.channel
         self._lease_s = lease_s
         self._figures = figures or Figures()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()  # those that take up room
+        self._tasks: set[asyncio.Task[None]] = set()  # all, until they have looked for what comes next
         self._claiming = asyncio.Lock()
 
     async def look(self) -> None:
@@ -67,8 +69,9 @@ class Jobs:
             if room := self._kind.at_once - len(self._running):
                 for claim in await jobs.claim(self._database, self._kind, most=room, lease_s=self._lease_s):
                     task = asyncio.create_task(self._take(claim))
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
+                    for tasks in (self._running, self._tasks):
+                        tasks.add(task)
+                        task.add_done_callback(tasks.discard)
             next_s = await jobs.next_due_s(self._database, self._kind)
         usual_s = self._kind.look_s
         self.look_every_s = usual_s if next_s is None else min(max(next_s, _SOONEST_S), usual_s)
@@ -76,28 +79,24 @@ class Jobs:
     async def finish(self) -> None:
         """Do all that is due, to the end."""
         await self.look()
-        while self._running:
-            await asyncio.wait(self._running)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def aclose(self) -> None:
         """Give back what is under way, which costs it no attempt."""
-        running = list(self._running)
-        for task in running:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._work.aclose()
 
     async def _take(self, claim: Claim) -> None:
-        try:
+        # The next look comes by itself, and the lease of what is not settled ends by itself.
+        with isolated(log, "jobs_error", kind=self._kind.name):
             await self._settle(claim, await self._outcome(claim))
             # The room of this one is free for what comes next.
             self._running.discard(asyncio.current_task())
             await self.look()
-        except Unreachable:
-            pass  # the next look comes by itself
-        except Exception:
-            # The lease of what is not settled ends by itself.
-            log.exception("jobs_error", kind=self._kind.name)
 
     async def _outcome(self, claim: Claim) -> BaseException | None:
         """What the item raised, if it did; cancelled, it is given back."""
@@ -121,13 +120,9 @@ class Jobs:
         """Renew the lease for as long as it is worked at."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            try:
+            kept = True
+            with isolated(log, "lease_not_renewed", kind=self._kind.name):
                 kept = await jobs.renew(self._database, self._kind, claim, lease_s=self._lease_s)
-            except Unreachable:
-                continue
-            except Exception:
-                log.exception("lease_not_renewed", kind=self._kind.name)
-                continue
             if not kept:
                 lost()
                 return

@@ -18,6 +18,7 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.messages.links import link_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.errors import Misconfigured
+from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.services.webhooks import seal_label
 from pushkeeper.store import jobs, webhooks
@@ -144,14 +145,13 @@ class Poster:
     def _body(self, turn: WebhookTarget, waiting: PendingCall) -> bytes | None:
         """The body to post; None if the event cannot be read, which is recorded and skipped, so that later events don't wait."""
         ids = self._database.delivery_ids
-        try:
+        with isolated(log, "event_left_out", webhook=turn.webhook_id, outbox_id=waiting.outbox_id) as tried:
             return msgspec.json.encode(
                 posted_json(turn.workspace_id, waiting, ids, with_content=turn.with_content)
             )
-        except Exception as error:
-            log.exception("event_left_out", webhook=turn.webhook_id, outbox_id=waiting.outbox_id)
-            self._database.unreadable.note(turn.workspace_id, "outbox", waiting.outbox_id, error)
-            return None
+        if tried.error is not None:
+            self._database.unreadable.note(turn.workspace_id, "outbox", waiting.outbox_id, tried.error)
+        return None
 
     async def _send(self, turn: WebhookTarget, body: bytes) -> _Said:
         at, started = datetime.now(UTC), time.perf_counter()
@@ -164,18 +164,11 @@ class Poster:
         self, turn: WebhookTarget, body: bytes, timestamp: int
     ) -> tuple[int | None, str | None]:
         """The status, if there is one, and why it was not taken, or None when it was."""
+        expected = (Misconfigured, TimeoutError, *NOT_ANSWERING)
+        status = 0
         try:
-            key = self._vault.open(turn.sealed, seal_label(turn.workspace_id))
-            headers: dict[bytes | str, bytes | str] = {
-                "host": urlsplit(turn.endpoint).netloc.rpartition("@")[2],
-                "content-type": "application/json",
-                "content-length": str(len(body)),
-                "user-agent": "Pushkeeper",
-                "x-cio-timestamp": str(timestamp),
-                "x-cio-signature": webhook_signature.signature(key, timestamp, body),
-            }
-            async with asyncio.timeout(TIMEOUT_S):
-                status = await self._status_of(turn.endpoint, headers, body)
+            with isolated(log, "webhook_not_called", passing=expected, webhook=turn.webhook_id) as tried:
+                status = await self._call(turn, body, timestamp)
         except Misconfigured as error:
             return None, error.message
         except TimeoutError:
@@ -184,12 +177,24 @@ class Poster:
         except NOT_ANSWERING as error:
             self._figures.posted("unanswered")
             return None, storable(str(error) or type(error).__name__)[:_REASON_CHARACTERS]
-        except Exception as error:
-            log.exception("webhook_not_called", webhook=turn.webhook_id)
+        if tried.error is not None:
             self._figures.posted("unanswered")
-            return None, job_failures.reason(error)
+            return None, job_failures.reason(tried.error)
         self._figures.posted("taken" if webhook_signature.is_success(status) else "refused")
         return status, None if webhook_signature.is_success(status) else f"answered {status}"
+
+    async def _call(self, turn: WebhookTarget, body: bytes, timestamp: int) -> int:
+        key = self._vault.open(turn.sealed, seal_label(turn.workspace_id))
+        headers: dict[bytes | str, bytes | str] = {
+            "host": urlsplit(turn.endpoint).netloc.rpartition("@")[2],
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "user-agent": "Pushkeeper",
+            "x-cio-timestamp": str(timestamp),
+            "x-cio-signature": webhook_signature.signature(key, timestamp, body),
+        }
+        async with asyncio.timeout(TIMEOUT_S):
+            return await self._status_of(turn.endpoint, headers, body)
 
     async def _status_of(self, endpoint: str, headers: dict[bytes | str, bytes | str], body: bytes) -> int:
         async with self._http.stream("POST", endpoint, headers=headers, content=body) as response:

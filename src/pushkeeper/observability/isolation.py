@@ -1,0 +1,78 @@
+"""The only place that catches whatever is raised: one item, one attempt or one turn of a loop, each by itself.
+
+Two kinds of error come out of it, which the driver's border tells apart (`store/db/driver_errors.py`). `Unreachable` is *not
+now*: it says all that there is to be known, and whoever tries again may find it mended. Any other is *never*: a defect, or
+data that nobody foresaw, which is worth its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from pushkeeper.errors import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from structlog.stdlib import BoundLogger
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class isolated:  # noqa: N801 - it is used as contextlib.suppress is
+    """Catch what is raised inside, so that whatever comes after goes on; log it once.
+
+        with isolated(log, "route_not_probed", route=route.name) as tried:
+            await probe(route)
+        if tried.error is None:
+            ...
+
+    Without a logger whoever reads `error` logs it. What is `passing` is raised on, as is whatever ends a task or a process.
+
+    Attributes:
+        error: what was raised; None while nothing was.
+    """
+
+    __slots__ = ("_event", "_fields", "_log", "_passing", "error")
+
+    def __init__(
+        self,
+        log: BoundLogger | None = None,
+        event: str = "",
+        *,
+        passing: type[Exception] | tuple[type[Exception], ...] = (),
+        **fields: object,
+    ) -> None:
+        self.error: Exception | None = None
+        self._log = log
+        self._event = event
+        self._passing = passing
+        self._fields = fields
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, self._passing):
+            return False
+        self.error = error
+        if self._log is not None and isinstance(error, Unreachable):
+            self._log.warning(self._event, **self._fields, error=error.message)
+        elif self._log is not None:
+            self._log.error(self._event, **self._fields, exc_info=error)
+        return True
+
+
+def each(items: Iterable[T], work: Callable[[T], R], failed: Callable[[T, Exception], R]) -> list[R]:
+    """What `work` makes of each item, or `failed` where that raises, which logs it: for many items, as a try costs nothing."""
+    made = []
+    for item in items:
+        try:
+            made.append(work(item))
+        except Exception as error:  # noqa: BLE001 - here it is isolated to its item
+            made.append(failed(item, error))
+    return made
