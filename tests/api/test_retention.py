@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pushkeeper.core.model import PersonId, uuid7
 from pushkeeper.store.db.retention import Keep
 from pushkeeper.worker.jobs.retention import Retention
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 
 KEEP = Keep(pushes_days=90, history_days=400, events_days=90, exports_days=30, outbox_days=30)
 NOW = datetime.now(UTC)
@@ -54,7 +54,7 @@ async def test_messages_and_activities_over_a_range_that_was_dropped(door):
     _, listed = await door.app("GET", "/v1/customers/ann/messages")
     assert [message["id"] for message in listed["messages"]] == [young, old]
 
-    await Retention(door.database, KEEP, Figures()).look()
+    await Retention(door.database, KEEP, WorkerMetrics()).look()
 
     assert await door.database.value("select to_regclass($1)", partition) is None
     _, listed = await door.app("GET", "/v1/customers/ann/messages")

@@ -22,7 +22,7 @@ from pushkeeper.store.people.people import AttributeChange, PersonReference
 from pushkeeper.store.reports import reach
 from pushkeeper.store.reports.reach import MOST_VERSIONS, OTHER_VERSIONS, DeviceCount, ReachNow
 from pushkeeper.worker.jobs.reports import Counting
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
@@ -231,6 +231,6 @@ async def test_a_worker_counts_what_is_due_and_forgets_what_is_over(
         "insert into login_failures (at, name_hash, address) values (now() - interval '1 day', $1, '')",
         bytes(32),
     )
-    await Counting(census, Insights(database), users, Figures()).look()
+    await Counting(census, Insights(database), users, WorkerMetrics()).look()
     assert await reach.now(database, tenant) is not None
     assert await database.value("select count(*) from login_failures") == 0

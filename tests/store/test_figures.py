@@ -15,7 +15,7 @@ from pushkeeper.store.delivery import workers
 from pushkeeper.store.reports import metrics
 from pushkeeper.worker import upkeep
 from pushkeeper.worker.lanes import Lanes
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ class One:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.worker_id = uuid4()
-        self.figures = Figures()
+        self.figures = WorkerMetrics()
 
     def post(self, times: int) -> None:
         for _ in range(times):
@@ -195,7 +195,7 @@ def test_what_somebody_wrote_makes_no_label(reason: str, label: str) -> None:
     from pushkeeper.worker.in_hand import Work
     from pushkeeper.worker.results import NotSent
 
-    counted = Figures()
+    counted = WorkerMetrics()
     fact = NotSent(Work.__new__(Work), None, End.FAILED, reason)  # type: ignore[arg-type]  # neither is looked at
     counted.settled([fact], took_s=0.1)
     told = metrics.read({f.series: f.value for f in counted.news(Lanes(), 0, now=0.0, new=True)})

@@ -35,7 +35,7 @@ from pushkeeper.worker.jobs.exports import Exporter
 from pushkeeper.worker.jobs.imports import Importer
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.webhooks import Poster
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 from support.actors import BY
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def work(database: Database, kind: JobKind) -> Work:
         case "estimate":
             return Estimator(Estimates(database))
         case "webhook":
-            return Poster(database, VAULT, Figures(), destinations=ANYWHERE)
+            return Poster(database, VAULT, WorkerMetrics(), destinations=ANYWHERE)
     raise NotImplementedError(kind.name)
 
 

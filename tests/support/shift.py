@@ -20,7 +20,7 @@ from pushkeeper.store.admin.credentials import NewCredential
 from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people.people import PersonReference
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 from pushkeeper.worker.provider_clients import Providers
 from pushkeeper.worker.worker import Worker
 from support.engine import eventually
@@ -199,7 +199,7 @@ class Shift:
 @asynccontextmanager
 async def shift(database: Database, *, people: int = 1, lease_s: float = 15.0) -> AsyncIterator[Shift]:
     """A worker that is not started yet; stopped in the end."""
-    service, vault, figures = Service(), Vault(Secret(bytes(32))), Figures()
+    service, vault, figures = Service(), Vault(Secret(bytes(32))), WorkerMetrics()
     renderer = Renderer()
     store = wiring.Store(database, vault, None, (), renderer=renderer)
     chores = wiring.chores(store, config.Settings(data_dir=Path()), figures)

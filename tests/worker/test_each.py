@@ -21,7 +21,7 @@ from pushkeeper.store.reports import reach
 from pushkeeper.worker.jobs.each import Each
 from pushkeeper.worker.jobs.reports import Counting
 from pushkeeper.worker.jobs.retention import Retention
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 from support.databases import own_database
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def test_what_can_not_be_forgotten_of_one_workspace_is_of_the_others(alone
     for workspace in several:
         await alone.rows(insert, workspace, old)
     await spoil(alone, "exports", several[0])
-    await Retention(alone, KEEP, Figures()).look()
+    await Retention(alone, KEEP, WorkerMetrics()).look()
     rows = await alone.rows("select workspace_id from exports")
     assert [row["workspace_id"] for row in rows] == several[:1]
 
@@ -74,7 +74,7 @@ async def test_a_partition_that_can_not_be_dropped_keeps_no_other(alone: Databas
             f"create table {name} partition of events for values from ('2020-0{month}-01') to ('2020-0{month + 1}-01')"
         )
     await alone.owned.rows("create view somebody_elses as select * from events_202001")
-    figures = Figures()
+    figures = WorkerMetrics()
     await Retention(alone, replace(KEEP, events_days=30), figures).look()
     left = [name for name in names if await alone.value("select to_regclass($1)", name) is not None]
     assert left == ["events_202001"]
@@ -90,7 +90,7 @@ async def test_a_workspace_that_can_not_be_counted_holds_up_no_other_and_no_othe
         "insert into login_failures (at, name_hash, address) values (now() - interval '1 day', $1, '')",
         bytes(32),
     )
-    await Counting(ReachReports(alone), Insights(alone), Users(alone), Figures()).look()
+    await Counting(ReachReports(alone), Insights(alone), Users(alone), WorkerMetrics()).look()
     counted = [await reach.now(alone, workspace) is not None for workspace in several]
     assert counted == [False, True, True]
     assert await alone.value("select count(*) from login_failures") == 0
@@ -100,7 +100,7 @@ async def test_a_workspace_that_can_not_be_counted_holds_up_no_other_and_no_othe
     "error", [ValueError(), RecursionError(), MemoryError(), Unreachable("it takes too long")]
 )
 async def test_what_failed_is_left_out_for_a_while_and_counted(error: Exception) -> None:
-    figures, done = Figures(), []
+    figures, done = WorkerMetrics(), []
 
     async def work(item: int) -> None:
         if item == 1:
@@ -127,5 +127,5 @@ async def test_a_database_that_does_not_answer_is_asked_no_hundred_times() -> No
         raise Unreachable("it is down")
 
     with pytest.raises(Unreachable):
-        await Each("count", Figures()).do(range(100), work)
+        await Each("count", WorkerMetrics()).do(range(100), work)
     assert asked == [0, 1, 2]

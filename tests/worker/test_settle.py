@@ -35,7 +35,7 @@ from pushkeeper.store.people.people import PersonReference
 from pushkeeper.worker import slices
 from pushkeeper.worker.in_hand import Work
 from pushkeeper.worker.lanes import Pause
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 from pushkeeper.worker.results import Answered, NotSent, SetAside, Slice
 from support.actors import BY
 
@@ -97,7 +97,7 @@ class Desk:
         return Answered(work, push, await self.route(), verdict, decision)
 
     async def write(self, *facts, **learned):
-        return await slices.write(self.database, Slice(facts=facts, **learned), Figures())
+        return await slices.write(self.database, Slice(facts=facts, **learned), WorkerMetrics())
 
     async def pushes(self):
         rows = await self.database.rows(
@@ -176,7 +176,7 @@ async def test_what_may_have_been_put_back_into_the_queue_already_is_not_put_the
     # The answer to this commit was lost, and the server that could say what became of it is no more.
     work.unsettled = {target.device_id: target.planned_for for target in work.batch.targets}
     unknown = [*again, await desk.answered(work, verdict, Deferred(due_at=datetime.now(UTC)), which=1)]
-    await slices.Attempt(Slice(facts=unknown), Figures(), cautious=True).write(desk.database)
+    await slices.Attempt(Slice(facts=unknown), WorkerMetrics(), cautious=True).write(desk.database)
     left = [(row["attempt"], row["devices"]) for row in await desk.queued()]
     assert left == [(0, 1), (1, 1), (1, 1)]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pushkeeper.worker.device_order import Turns
+from pushkeeper.worker.device_order import DeviceOrder
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Note:
 
 @pytest.fixture
 def turns():
-    return Turns()
+    return DeviceOrder()
 
 
 def test_a_push_waits_for_the_one_before_it_to_the_same_device(turns):

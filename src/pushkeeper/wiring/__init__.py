@@ -35,7 +35,7 @@ from pushkeeper.worker.jobs.reports import Counting
 from pushkeeper.worker.jobs.retention import Retention
 from pushkeeper.worker.jobs.runner import Jobs, Work
 from pushkeeper.worker.jobs.webhooks import Poster
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 from pushkeeper.worker.provider_clients import Providers
 from pushkeeper.worker.worker import Worker
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.config import Settings
     from pushkeeper.store.admin.credentials import Credential
-    from pushkeeper.worker.provider_clients import OnVerdicts, Sender
+    from pushkeeper.worker.provider_clients import OnVerdicts, ProviderClient
     from pushkeeper.worker.upkeep import Chore
 
 __all__ = [
@@ -73,10 +73,10 @@ __all__ = [
 def worker(opened: Store, settings: Settings) -> Worker:
     """A worker."""
 
-    def open_one(credential: Credential, on_verdicts: OnVerdicts) -> Sender:
+    def open_one(credential: Credential, on_verdicts: OnVerdicts) -> ProviderClient:
         return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
 
-    providers, figures = Providers(open_one, CHECKS_OF_PROVIDERS), Figures()
+    providers, figures = Providers(open_one, CHECKS_OF_PROVIDERS), WorkerMetrics()
     return Worker(
         opened.database,
         opened.vault,
@@ -87,7 +87,7 @@ def worker(opened: Store, settings: Settings) -> Worker:
     )
 
 
-def chores(opened: Store, settings: Settings, figures: Figures) -> tuple[Chore, ...]:
+def chores(opened: Store, settings: Settings, figures: WorkerMetrics) -> tuple[Chore, ...]:
     """What a worker does beside the sending."""
     destinations = settings.destinations
     works: tuple[Work, ...] = (
@@ -122,7 +122,7 @@ async def doctor(settings: Settings) -> AsyncIterator[Doctor]:
             f"secret key: neither PUSHKEEPER_SECRET_KEY nor {folder / 'secret.key'} is there to open credentials with"
         )
 
-    def open_prober(credential: Credential) -> Sender:
+    def open_prober(credential: Credential) -> ProviderClient:
         return open_sender(credential, lambda _: None)
 
     async with store(settings, migrating=False) as opened:

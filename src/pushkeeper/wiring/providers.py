@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.services.messages.templates import Checks
     from pushkeeper.store.admin.credentials import Credential
-    from pushkeeper.worker.provider_clients import Check, OnVerdicts, Sender
+    from pushkeeper.worker.provider_clients import Check, OnVerdicts, ProviderClient
 
 CHECKS: Checks = {
     Platform.IOS: {Provider.APNS: apns_message, Provider.FCM: fcm_message},
@@ -38,7 +38,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]+")
 
 def open_sender(
     credential: Credential, on_verdicts: OnVerdicts, *, outage_wait_s: float = OUTAGE_WAIT_S
-) -> Sender:
+) -> ProviderClient:
     """The provider's client for a stored credential; `outage_wait_s` is what a push waits after APNs was in trouble.
 
     Raises:

@@ -14,7 +14,7 @@ from pushkeeper.services.api_keys import Authenticator
 from pushkeeper.services.schemas.broadcasts import request_of
 from pushkeeper.wiring import providers
 from pushkeeper.worker.jobs.webhooks import Poster
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -116,7 +116,9 @@ class _Caller:
         self._destinations = destinations
 
     async def ping(self, workspace: WorkspaceId, webhook_id: int) -> tuple[bool, str]:
-        poster = Poster(self._opened.database, self._opened.vault, Figures(), destinations=self._destinations)
+        poster = Poster(
+            self._opened.database, self._opened.vault, WorkerMetrics(), destinations=self._destinations
+        )
         try:
             return await poster.ping(workspace, webhook_id)
         finally:

@@ -1,4 +1,4 @@
-"""Alarms: what somebody should look at is said once a minute, and not once a push."""
+"""The alert throttle: what somebody should look at is said once a minute, and not once a push."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logger("worker")
 EVERY_S = 60.0
 
 
-class Alarms:
+class AlertThrottle:
     """Lets each kind of alarm on a route through once a minute, into the log."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.queue import ClaimedBatch
     from pushkeeper.worker.in_hand import InHand
     from pushkeeper.worker.lanes import Lanes
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
 
 log = logger("worker")
 
@@ -48,7 +48,7 @@ class ClaimStage:
         database: Database,
         lanes: Lanes,
         in_hand: InHand,
-        figures: Figures,
+        figures: WorkerMetrics,
         *,
         max_unsettled: int,
         lease_s: float,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Push)
 
 
-class Turns(Generic[P]):
+class DeviceOrder(Generic[P]):
     """Pushes by the device that they wait for."""
 
     def __init__(self) -> None:

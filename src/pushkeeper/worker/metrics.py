@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.queue import ClaimedBatch
     from pushkeeper.store.delivery.workers import Figure
     from pushkeeper.worker.lanes import Lanes
-    from pushkeeper.worker.results import Fact
+    from pushkeeper.worker.results import PushResult
 
 _NO_PROVIDER = "none"
 
 
-class Figures:
+class WorkerMetrics:
     """Counts of one worker. Of a route they go by its number: its names are looked up by whoever shows them."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Figures:
             for result, count in counts.items():
                 self._meters.count(Metric.ROUTE_ANSWERS, "", str(route), result.value).value += count
 
-    def settled(self, facts: Sequence[Fact], *, took_s: float) -> None:
+    def settled(self, facts: Sequence[PushResult], *, took_s: float) -> None:
         """A slice was written."""
         self._slices.observe(took_s)
         self._facts.observe(len(facts))
@@ -134,7 +134,7 @@ class Figures:
         return metrics.written([*self._meters.series(), *standing])
 
 
-def _ending(fact: Fact) -> tuple[str, str, str] | None:
+def _ending(fact: PushResult) -> tuple[str, str, str] | None:
     match fact:
         case Answered(decision=Settled(end=end), route=route, verdict=verdict):
             return route.provider.value, end.value, verdict.code

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pushkeeper.worker.claim import Claimed
     from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.provider_clients import Check
-    from pushkeeper.worker.results import Fact
+    from pushkeeper.worker.results import PushResult
 
 log = logger("worker")
 
@@ -63,7 +63,7 @@ class Prepared:
 
     works: Sequence[Work]
     pushes: Sequence[ClaimedPush]
-    results: Sequence[Fact]
+    results: Sequence[PushResult]
 
 
 class PrepareStage:
@@ -91,7 +91,7 @@ class PrepareStage:
         looked_at = [(work, messages[work.batch.message_id]) for work in works]
         # From here on nothing waits: what is heard of a device or a message later finds these pushes at the next stage.
         moment = Moment(datetime.now(UTC), time.monotonic(), claimed.read_at)
-        results: list[Fact] = []
+        results: list[PushResult] = []
         pushes: list[ClaimedPush] = []
         for work, message in looked_at:
             of_workspace = ways.get(work.batch.workspace_id, _NO_WAYS)
@@ -120,11 +120,11 @@ class PrepareStage:
 
     def _look_at_all(
         self, work: Work, message: MessageToSend, ways: RouteTable[Route], moment: Moment
-    ) -> list[Fact | ClaimedPush]:
-        def look(target: Target) -> Fact | ClaimedPush:
+    ) -> list[PushResult | ClaimedPush]:
+        def look(target: Target) -> PushResult | ClaimedPush:
             return self._look(work, target, message, ways, moment)
 
-        def failed(target: Target, error: Exception) -> Fact | ClaimedPush:
+        def failed(target: Target, error: Exception) -> PushResult | ClaimedPush:
             log.error("target_not_looked_at", device_id=target.device_id.hex(), exc_info=error)
             return NotSent(work, target, End.FAILED, "unsendable", type(error).__name__)
 
@@ -132,7 +132,7 @@ class PrepareStage:
 
     def _look(
         self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment
-    ) -> Fact | ClaimedPush:
+    ) -> PushResult | ClaimedPush:
         """What becomes of one target: a push that may leave now, which its lane counts, or a result already."""
         if self._cancellations.is_stale(target.device_id, moment.read_at):
             return SetAside(work, target, NO_LANE, moment.wall, anew=True)

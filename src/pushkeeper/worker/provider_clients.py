@@ -1,4 +1,4 @@
-"""Senders: a provider's client for each credential, opened when it is needed and anew when the credential changes."""
+"""Provider clients: one for each credential, opened when it is needed and anew when the credential changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOT_USABLE = (BadRequest, Misconfigured, NotFound)
 OnVerdicts: TypeAlias = "Callable[[Sequence[tuple[Push, Verdict]]], None]"
 
 
-class Sender(Protocol):
+class ProviderClient(Protocol):
     """A provider's client: every push handed in is answered exactly once, through `OnVerdicts`, in groups.
 
     A `send` that raises has taken none of its pushes.
@@ -42,7 +42,7 @@ class Sender(Protocol):
     async def aclose(self, drain_s: float) -> None: ...
 
 
-OpenSender: TypeAlias = "Callable[[Credential, OnVerdicts], Sender]"
+OpenClient: TypeAlias = "Callable[[Credential, OnVerdicts], ProviderClient]"
 
 
 class Check(Protocol):
@@ -56,28 +56,28 @@ class Check(Protocol):
 class Providers:
     """How a credential's client is opened, and what each provider has to say against a content (by BadRequest)."""
 
-    open: OpenSender
+    open: OpenClient
     checks: Mapping[Provider, Check]
 
 
-class Senders:
-    """The senders of one worker, by credential."""
+class ProviderClients:
+    """The clients of one worker, by credential."""
 
     def __init__(
-        self, database: Database, vault: Vault, open_sender: OpenSender, on_verdicts: OnVerdicts
+        self, database: Database, vault: Vault, open_client: OpenClient, on_verdicts: OnVerdicts
     ) -> None:
         self._database = database
         self._vault = vault
-        self._open_sender = open_sender
+        self._open_client = open_client
         self._on_verdicts = on_verdicts
-        self._open: dict[int, tuple[datetime, Sender]] = {}
+        self._open: dict[int, tuple[datetime, ProviderClient]] = {}
         self._draining: set[asyncio.Task[None]] = set()
 
-    def __getitem__(self, credential_id: int) -> Sender:
+    def __getitem__(self, credential_id: int) -> ProviderClient:
         return self._open[credential_id][1]
 
     async def ready(self, route: Route, *, drain_s: float) -> str | None:
-        """Make a sender for the route's credential ready; why that cannot be, None when it is.
+        """Make a client for the route's credential ready; why that cannot be, None when it is.
 
         A changed credential gets a new one; the former is closed once its answers are there, or after `drain_s`.
         """
@@ -92,13 +92,13 @@ class Senders:
                 credential = await credentials.read(
                     self._database, self._vault, route.workspace_id, route.credential_id
                 )
-                sender = self._open_sender(credential, self._on_verdicts)
+                client = self._open_client(credential, self._on_verdicts)
         except _NOT_USABLE as error:
             log.warning("credential_not_usable", route=route.name, error=error.message)
             return error.message
         if tried.error is not None:
             return failures.reason(tried.error)
-        self._open[route.credential_id] = (route.changed_at, sender)
+        self._open[route.credential_id] = (route.changed_at, client)
         if former is not None:
             drained = asyncio.create_task(_closed(former, drain_s))
             self._draining.add(drained)
@@ -111,15 +111,15 @@ class Senders:
         return 0 if opened is None else opened[1].withdraw(unwanted)
 
     def withdraw_everywhere(self, unwanted: Callable[[Push], bool]) -> int:
-        """The same with every sender."""
-        return sum(sender.withdraw(unwanted) for _, sender in self._open.values())
+        """The same with every client."""
+        return sum(client.withdraw(unwanted) for _, client in self._open.values())
 
     async def aclose(self, drain_s: float) -> None:
         """Close them all once their answers are there, or after so long."""
-        senders, self._open = self._open, {}
-        await asyncio.gather(*(_closed(sender, drain_s) for _, sender in senders.values()), *self._draining)
+        clients, self._open = self._open, {}
+        await asyncio.gather(*(_closed(client, drain_s) for _, client in clients.values()), *self._draining)
 
 
-async def _closed(sender: Sender, drain_s: float) -> None:
+async def _closed(client: ProviderClient, drain_s: float) -> None:
     with isolated(log, "sender_not_closed"):
-        await sender.aclose(drain_s)
+        await client.aclose(drain_s)

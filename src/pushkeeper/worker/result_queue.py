@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pushkeeper.worker.results import Fact
+    from pushkeeper.worker.results import PushResult
 
 
 class ResultQueue:
     """Results in the order in which they came. Each stays until settle has written it."""
 
     def __init__(self) -> None:
-        self._results: list[Fact] = []
+        self._results: list[PushResult] = []
         self._wake = asyncio.Event()  # while there are some, or it is closed
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._results)
 
-    def put(self, results: Iterable[Fact]) -> None:
+    def put(self, results: Iterable[PushResult]) -> None:
         self._results.extend(results)
         self._set_or_clear()
 
@@ -35,7 +35,7 @@ class ResultQueue:
         """Until there are some, or the queue is closed."""
         await self._wake.wait()
 
-    def oldest(self, count: int) -> list[Fact]:
+    def oldest(self, count: int) -> list[PushResult]:
         """So many of those that have waited longest; they stay."""
         return self._results[:count]
 

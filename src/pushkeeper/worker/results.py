@@ -89,14 +89,14 @@ class SetAside(msgspec.Struct, frozen=True, gc=False):
         return self.target.planned_for
 
 
-Fact: TypeAlias = Answered | NotSent | SetAside
+PushResult: TypeAlias = Answered | NotSent | SetAside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """What is written together: what came of pushes, and what the lanes learned from it."""
 
-    facts: Sequence[Fact]
+    facts: Sequence[PushResult]
     pauses: Sequence[Pause] = ()
     rests: Sequence[Rest] = ()
     alarms: Sequence[Alarm] = ()
@@ -127,7 +127,7 @@ def unrecordable(fact: Answered | SetAside) -> NotSent:
     return NotSent(fact.work, target, End.FAILED, "unrecordable")
 
 
-def guarded(fact: Fact) -> Fact:
+def guarded(fact: PushResult) -> PushResult:
     """A strike that is not believed, as it came in a wave of them; any other fact as it is."""
     match fact:
         case (
@@ -140,7 +140,7 @@ def guarded(fact: Fact) -> Fact:
             return fact
 
 
-def push_row(fact: Fact) -> PushRow | None:
+def push_row(fact: PushResult) -> PushRow | None:
     """The row that a fact becomes; None while the push is not over."""
     batch = fact.work.batch
     match fact:
@@ -208,7 +208,7 @@ def _is_over(decision: Decision) -> bool:
     return isinstance(decision, Settled) or (isinstance(decision, Held) and decision.reason.keeps_the_verdict)
 
 
-def acceptance(fact: Fact) -> Acceptance | None:
+def acceptance(fact: PushResult) -> Acceptance | None:
     """The fact as nearly all are: accepted, and no more to it; None for any other."""
     if not isinstance(fact, Answered) or fact.decision != ACCEPTED or fact.push.dry_run:
         return None
@@ -254,7 +254,7 @@ def settlement(fact: Answered) -> Settlement | None:
     )
 
 
-def held_verdict(fact: Fact) -> HeldVerdict | None:
+def held_verdict(fact: PushResult) -> HeldVerdict | None:
     """The refusal that is kept aside; None for all that is not held for its verdict."""
     if not isinstance(fact, Answered) or not isinstance(fact.decision, Held) or fact.push.dry_run:
         return None
@@ -279,7 +279,7 @@ def held_verdict(fact: Fact) -> HeldVerdict | None:
     )
 
 
-def failed_attempt(fact: Fact) -> FailedAttempt | None:
+def failed_attempt(fact: PushResult) -> FailedAttempt | None:
     """The failed attempt that will be retried; None for anything else.
 
     A request that the push service did not process, because the connection was closing, is not an attempt.
@@ -308,9 +308,9 @@ def failed_attempt(fact: Fact) -> FailedAttempt | None:
 _Group: TypeAlias = "tuple[int, int, float, RouteId, bool]"
 
 
-def requeues(facts: Sequence[Fact], now: datetime) -> list[Requeue]:
+def requeues(facts: Sequence[PushResult], now: datetime) -> list[Requeue]:
     """Pushes that are due again, gathered into batches that wait together in their lane."""
-    groups: dict[_Group, list[Fact]] = {}
+    groups: dict[_Group, list[PushResult]] = {}
     for fact in facts:
         batch = fact.work.batch
         match fact:

@@ -19,9 +19,9 @@ from pushkeeper.observability.logs import logger
 from pushkeeper.store.delivery import routes
 from pushkeeper.store.delivery.queue import Target
 from pushkeeper.worker import upkeep
-from pushkeeper.worker.device_order import Turns
+from pushkeeper.worker.device_order import DeviceOrder
 from pushkeeper.worker.prepare import NO_LANE, ClaimedPush
-from pushkeeper.worker.provider_clients import Senders
+from pushkeeper.worker.provider_clients import ProviderClients
 from pushkeeper.worker.results import Answered, SetAside
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.worker.lanes import Lanes
-    from pushkeeper.worker.metrics import Figures
-    from pushkeeper.worker.provider_clients import OpenSender
+    from pushkeeper.worker.metrics import WorkerMetrics
+    from pushkeeper.worker.provider_clients import OpenClient
     from pushkeeper.worker.result_queue import ResultQueue
 
 log = logger("worker")
@@ -52,17 +52,17 @@ class SendStage:
         self,
         database: Database,
         vault: Vault,
-        open_client: OpenSender,
+        open_client: OpenClient,
         lanes: Lanes,
         results: ResultQueue,
-        figures: Figures,
+        figures: WorkerMetrics,
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._results = results
         self._figures = figures
-        self._turns: Turns[ClaimedPush] = Turns()
-        self._clients = Senders(database, vault, open_client, self._on_verdicts)
+        self._order: DeviceOrder[ClaimedPush] = DeviceOrder()
+        self._clients = ProviderClients(database, vault, open_client, self._on_verdicts)
 
     # Routes, and a client for each.
 
@@ -94,13 +94,13 @@ class SendStage:
 
     def hand_over(self, pushes: Iterable[ClaimedPush]) -> None:
         """Let these leave, each as soon as nothing else is under way to its device."""
-        self._send([push for push in pushes if self._turns.take(push)])
+        self._send([push for push in pushes if self._order.take(push)])
 
     def withdraw(self, unwanted: Callable[[ClaimedPush], bool]) -> None:
         """Take back what has not left: clients answer for theirs, and what waits for its turn goes back into the queue here."""
         self._clients.withdraw_everywhere(lambda push: unwanted(_claimed(push)))
         now = datetime.now(UTC)
-        for push in self._turns.withdraw(unwanted):
+        for push in self._order.withdraw(unwanted):
             self._lanes.settled(push.route.route_id)
             target = Target(push.device_id, push.person_id, device=None)
             self._results.put([SetAside(push.work, target, NO_LANE, now, anew=True)])
@@ -129,7 +129,7 @@ class SendStage:
             self._clients[push.route.credential_id].send([push])
         if tried.error is not None:
             self._results.put([_failed(push, "unsendable", tried.error)])
-            self._send(self._turns.end([push]))
+            self._send(self._order.end([push]))
 
     def _on_verdicts(self, verdicts: Sequence[tuple[Push, Verdict]]) -> None:
         wall, now = datetime.now(UTC), time.monotonic()
@@ -143,7 +143,7 @@ class SendStage:
         with isolated(log, "route_not_taken_back"):
             for route, whole in self._lanes.take_closed():
                 self._withdraw_route(route, whole=whole)
-        self._send(self._turns.end([push for push, _ in heard]))
+        self._send(self._order.end([push for push, _ in heard]))
 
     def _count_accepted(self, heard: Sequence[tuple[ClaimedPush, Verdict]], now: float) -> None:
         accepted = Counter(

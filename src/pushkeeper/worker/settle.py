@@ -11,8 +11,8 @@ from pushkeeper.errors import Unreachable
 from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import commits, driver_errors
-from pushkeeper.worker.alert_throttle import Alarms
-from pushkeeper.worker.results import Answered, Fact, NotSent, SetAside, Slice, guarded, unrecordable
+from pushkeeper.worker.alert_throttle import AlertThrottle
+from pushkeeper.worker.results import Answered, NotSent, PushResult, SetAside, Slice, guarded, unrecordable
 from pushkeeper.worker.slices import Attempt, write
 from pushkeeper.worker.tasks import Backoff
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.worker.in_hand import InHand
     from pushkeeper.worker.lanes import Lanes
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
     from pushkeeper.worker.result_queue import ResultQueue
 
 log = logger("settle")
@@ -49,14 +49,14 @@ class SettleStage:
     """
 
     def __init__(
-        self, database: Database, lanes: Lanes, in_hand: InHand, results: ResultQueue, figures: Figures
+        self, database: Database, lanes: Lanes, in_hand: InHand, results: ResultQueue, figures: WorkerMetrics
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._in_hand = in_hand
         self._results = results
         self._figures = figures
-        self._alarms = Alarms()
+        self._alarms = AlertThrottle()
         self._backoff = Backoff(NAME, figures)
         self._unsaid = Slice(facts=())  # what the lanes had to say, and is not written yet
         self._refused = False  # something in the last slice was
@@ -112,7 +112,7 @@ class SettleStage:
             case error:
                 await self._single_out(slice_.facts, error)
 
-    def _slice(self, facts: Sequence[Fact]) -> Slice:
+    def _slice(self, facts: Sequence[PushResult]) -> Slice:
         """Results in the light of all that is known by now, with what the lanes have to say."""
         pauses, rests, alarms = self._lanes.take_news()
         results = self._lanes.take_results()
@@ -125,7 +125,7 @@ class SettleStage:
             results=results,
         )
 
-    def _is_guarded(self, fact: Fact) -> bool:
+    def _is_guarded(self, fact: PushResult) -> bool:
         return isinstance(fact, Answered) and self._lanes[fact.route.route_id].guarded
 
     async def _has_learned(self, attempt: Attempt) -> bool:
@@ -150,7 +150,7 @@ class SettleStage:
                 self._unsaid = Slice(facts=())
         return True
 
-    def _take_off(self, facts: Sequence[Fact], stopped: set[UUID]) -> None:
+    def _take_off(self, facts: Sequence[PushResult], stopped: set[UUID]) -> None:
         """These are written."""
         self._backoff.succeeded()
         self._refused = False
@@ -159,7 +159,7 @@ class SettleStage:
         self._let_go(facts)
         self._cautious &= bool(self._results)
 
-    def _let_go(self, facts: Sequence[Fact]) -> None:
+    def _let_go(self, facts: Sequence[PushResult]) -> None:
         """The oldest results, these, are over for this worker."""
         self._results.remove_oldest(len(facts))
         for fact in facts:
@@ -180,7 +180,7 @@ class SettleStage:
         self._in_doubt = None
         self._let_go(self._results.oldest(len(self._results)))
 
-    async def _single_out(self, facts: Sequence[Fact], error: Exception) -> None:
+    async def _single_out(self, facts: Sequence[PushResult], error: Exception) -> None:
         """Something in a slice is refused: halves are tried, until the fact that is at fault stands alone."""
         self._refused = True
         if self._unsaid.has_news:

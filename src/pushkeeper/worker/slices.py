@@ -17,7 +17,7 @@ from pushkeeper.store.devices import devices
 from pushkeeper.store.messages import messages
 from pushkeeper.worker.results import (
     Answered,
-    Fact,
+    PushResult,
     Slice,
     acceptance,
     failed_attempt,
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.accepted_pushes import Acceptance
     from pushkeeper.store.delivery.queue import Claim
     from pushkeeper.worker.in_hand import Work
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
 
 log = logger("settle")
 
 
-async def write(database: Database, slice_: Slice, figures: Figures) -> set[UUID]:
+async def write(database: Database, slice_: Slice, figures: WorkerMetrics) -> set[UUID]:
     """Write a slice, and return the messages that stop by what their devices' providers said."""
     return await Attempt(slice_, figures).write(database)
 
@@ -58,7 +58,7 @@ class Attempt:
         stopped: the messages that stop by what their devices' providers said.
     """
 
-    def __init__(self, slice_: Slice, figures: Figures, *, cautious: bool = False) -> None:
+    def __init__(self, slice_: Slice, figures: WorkerMetrics, *, cautious: bool = False) -> None:
         """A `cautious` one puts nothing back into the queue that has left its batch already, by an attempt before it."""
         self.transaction: commits.Transaction | None = None
         self.stopped: set[UUID] = set()
@@ -66,10 +66,10 @@ class Attempt:
         self._figures = figures
         self._cautious = cautious
         self._began_at = perf_counter()
-        self._written: Sequence[Fact] = ()
+        self._written: Sequence[PushResult] = ()
         self._gone: set[int] = set()  # batches that are not ours
         self._lost: set[int] = set()  # those of them that somebody else has
-        self._by_batch: dict[int, list[Fact]] = {}
+        self._by_batch: dict[int, list[PushResult]] = {}
         for fact in slice_.facts:
             self._by_batch.setdefault(fact.work.batch.claim.batch_id, []).append(fact)
 
@@ -105,8 +105,8 @@ class Attempt:
         await routes.count(connection, self._slice.results)
 
     async def _still_in_their_batches(
-        self, connection: Connection, claims: Sequence[Claim], facts: Sequence[Fact]
-    ) -> Sequence[Fact]:
+        self, connection: Connection, claims: Sequence[Claim], facts: Sequence[PushResult]
+    ) -> Sequence[PushResult]:
         """Those facts that no attempt before this one has put back into the queue; batches that it ended are not lost."""
         found = await queue.devices(connection, claims)
         self._lost = self._gone & found.keys()
@@ -118,12 +118,12 @@ class Attempt:
         return there
 
 
-async def _write_pushes(connection: Connection, facts: Sequence[Fact]) -> set[UUID]:
+async def _write_pushes(connection: Connection, facts: Sequence[PushResult]) -> set[UUID]:
     """The rows of pushes, and what becomes of their devices; returns the messages that stop by it."""
     # A device that hears something else too, in the same slice, hears all of it in order.
     mixed = {fact.device_id for fact in facts if isinstance(fact, Answered) and fact.decision != ACCEPTED}
     accepted: list[Acceptance] = []
-    others: list[Fact] = []
+    others: list[PushResult] = []
     for fact in facts:
         taken = acceptance(fact)
         if taken is None or fact.device_id in mixed:
@@ -164,7 +164,7 @@ async def _stop_malformed(connection: Connection, facts: Sequence[Answered]) -> 
     return {message_id for message_id, _ in stopped}
 
 
-async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[Fact]) -> None:
+async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[PushResult]) -> None:
     """What the lanes learned: a route that took a push has proved itself, and what was held until then is believed."""
     for pause in slice_.pauses:
         stopped = await routes.pause(
@@ -204,13 +204,13 @@ async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[F
             pass
 
 
-async def _write_held(connection: Connection, facts: Sequence[Fact]) -> None:
+async def _write_held(connection: Connection, facts: Sequence[PushResult]) -> None:
     held = [verdict for fact in facts if (verdict := held_verdict(fact)) is not None]
     if held:
         await held_refusals.hold(connection, held)
 
 
-async def _write_batches(connection: Connection, facts: Sequence[Fact], requeued: set[int]) -> None:
+async def _write_batches(connection: Connection, facts: Sequence[PushResult], requeued: set[int]) -> None:
     """Take what is settled off the queue.
 
     A batch that goes on is left as it is, as whoever might claim it again passes over pushes that have their row; only

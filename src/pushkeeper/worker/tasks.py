@@ -13,7 +13,7 @@ from pushkeeper.observability.logs import logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
 
 T = TypeVar("T")
 log = logger("worker")
@@ -36,7 +36,7 @@ class Task(NamedTuple):
 class Backoff:
     """The pauses of one task after failures in a row, each twice as long as the one before."""
 
-    def __init__(self, task: str, figures: Figures, *, longest_s: float = LONGEST_PAUSE_S) -> None:
+    def __init__(self, task: str, figures: WorkerMetrics, *, longest_s: float = LONGEST_PAUSE_S) -> None:
         self._task = task
         self._figures = figures
         self._longest_s = longest_s
@@ -66,7 +66,7 @@ async def supervised(backoff: Backoff, work: Callable[[], Awaitable[None]]) -> f
     return None if tried.error is None else backoff.failed(tried.error)
 
 
-async def keep(task: Task, figures: Figures) -> None:
+async def keep(task: Task, figures: WorkerMetrics) -> None:
     """Run a task until it returns; whenever it raises, run it again after a pause."""
     backoff = Backoff(task.name, figures)
     while True:
@@ -80,7 +80,7 @@ def every(
     name: str,
     seconds: float | Callable[[], float],
     job: Callable[[], Awaitable[None]],
-    figures: Figures,
+    figures: WorkerMetrics,
     told: asyncio.Event | None = None,
 ) -> Task:
     """Do a job now, then every so often and whenever the event is set; after a failure it is done again sooner."""
@@ -102,7 +102,9 @@ def every(
     return Task(name, run)
 
 
-def whenever(event: asyncio.Event, name: str, job: Callable[[], Awaitable[None]], figures: Figures) -> Task:
+def whenever(
+    event: asyncio.Event, name: str, job: Callable[[], Awaitable[None]], figures: WorkerMetrics
+) -> Task:
     """Do a job whenever an event is set, and after a failure once more without that."""
     backoff = Backoff(name, figures)
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.store.delivery.workers import Figure
     from pushkeeper.worker.lanes import Lanes
-    from pushkeeper.worker.metrics import Figures
-    from pushkeeper.worker.provider_clients import Senders
+    from pushkeeper.worker.metrics import WorkerMetrics
+    from pushkeeper.worker.provider_clients import ProviderClients
     from pushkeeper.worker.tasks import Task
 
 log = logger("worker")
@@ -63,7 +63,7 @@ def setting(event: asyncio.Event) -> Callable[[str], None]:
     return lambda _: event.set()
 
 
-def tidying(database: Database, figures: Figures) -> list[Task]:
+def tidying(database: Database, figures: WorkerMetrics) -> list[Task]:
     """What any worker does now and then to keep the tables in order, whichever pushes it sends."""
     jobs: dict[str, tuple[float, Callable[[Database], Awaitable[object]]]] = {
         "expired": (EXPIRE_S, queue.take_expired_out_of_lanes),
@@ -83,7 +83,9 @@ def tidying(database: Database, figures: Figures) -> list[Task]:
     return [task(name, seconds, job) for name, (seconds, job) in jobs.items()]
 
 
-async def beat(database: Database, worker: UUID, lanes: Lanes, figures: Figures, unsettled: int) -> None:
+async def beat(
+    database: Database, worker: UUID, lanes: Lanes, figures: WorkerMetrics, unsettled: int
+) -> None:
     """Say that this worker is alive and what it counted, and let its lanes know how many share the rates."""
     told: Sequence[Figure] = ()
 
@@ -97,7 +99,7 @@ async def beat(database: Database, worker: UUID, lanes: Lanes, figures: Figures,
     lanes.workers = alive.workers
 
 
-async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: float) -> None:
+async def probe(database: Database, lanes: Lanes, clients: ProviderClients, *, drain_s: float) -> None:
     """Ask the providers of paused routes whether they are well again; the answer touches no device.
 
     Raises:
@@ -106,14 +108,16 @@ async def probe(database: Database, lanes: Lanes, senders: Senders, *, drain_s: 
     for route in await routes.due_probes(database, again_after_s=PROBE_AGAIN_S):
         with isolated(log, "route_not_probed", route=route.name):  # the others are
             # Nobody else asks for this route for minutes: the answer is not given up for a database that is away.
-            await until_done(partial(_probe, database, lanes, senders, route, drain_s))
+            await until_done(partial(_probe, database, lanes, clients, route, drain_s))
 
 
-async def _probe(database: Database, lanes: Lanes, senders: Senders, route: Route, drain_s: float) -> None:
+async def _probe(
+    database: Database, lanes: Lanes, clients: ProviderClients, route: Route, drain_s: float
+) -> None:
     lanes.refresh([route])
-    if await senders.ready(route, drain_s=drain_s) is not None:
+    if await clients.ready(route, drain_s=drain_s) is not None:
         return
-    verdict = await senders[route.credential_id].probe()
+    verdict = await clients[route.credential_id].probe()
     # That a made-up token is refused is what a route that is well says.
     well = isinstance(verdict.outcome, Accepted | Refused)
     log.info("route_probed", route=route.name, well=well, code=verdict.code, reason=verdict.reason)

@@ -31,7 +31,7 @@ from pushkeeper.worker.claim import Claimed, ClaimStage
 from pushkeeper.worker.in_hand import InHand
 from pushkeeper.worker.lanes import Lanes
 from pushkeeper.worker.listener import Listener
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 from pushkeeper.worker.prepare import PrepareStage
 from pushkeeper.worker.result_queue import ResultQueue
 from pushkeeper.worker.send import SendStage
@@ -65,14 +65,14 @@ class Worker:
         renderer: Renderer,
         *,
         chores: Sequence[Chore] = (),
-        figures: Figures | None = None,
+        figures: WorkerMetrics | None = None,
         max_unsettled: int = MAX_UNSETTLED,
         lease_s: float = LEASE_S,
     ) -> None:
         """`chores` are done beside the sending; `max_unsettled` bounds what is held in memory."""
         self._database = database
         self._chores = chores
-        self._figures = figures = figures or Figures()
+        self._figures = figures = figures or WorkerMetrics()
         self._lease_s = lease_s
         self._id = uuid4()
         self._stopping = False

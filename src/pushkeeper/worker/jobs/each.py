@@ -14,7 +14,7 @@ from pushkeeper.observability.logs import logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
 
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
 
     T = TypeVar("T", bound=Hashable)
 
@@ -26,7 +26,7 @@ _MOST_UNREACHABLE = 3
 class Each:
     """Does the items of a chore; those that failed are left out for a while, longer each time."""
 
-    def __init__(self, kind: str, figures: Figures) -> None:
+    def __init__(self, kind: str, figures: WorkerMetrics) -> None:
         """`kind` is what logs and metrics call it."""
         self._kind = kind
         self._figures = figures

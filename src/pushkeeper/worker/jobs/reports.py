@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pushkeeper.services.accounts import Users
     from pushkeeper.services.reports.insights import Insights
     from pushkeeper.services.reports.reach import ReachReports
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
 
 _CLEAN_EVERY_S = 3600.0
 
@@ -24,7 +24,7 @@ class Counting:
     look_every_s: float = 60.0
     channel: str | None = REACH_CHANNEL
 
-    def __init__(self, reach: ReachReports, insights: Insights, users: Users, figures: Figures) -> None:
+    def __init__(self, reach: ReachReports, insights: Insights, users: Users, figures: WorkerMetrics) -> None:
         self._reach = reach
         self._insights = insights
         self._users = users

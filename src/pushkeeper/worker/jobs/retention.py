@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.retention import Keep
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
 
 log = logger("retention")
 
@@ -27,7 +27,7 @@ class Retention:
     look_every_s: float = 3600.0
     channel: str | None = None
 
-    def __init__(self, database: Database, keep: Keep, figures: Figures) -> None:
+    def __init__(self, database: Database, keep: Keep, figures: WorkerMetrics) -> None:
         self._database = database
         self._keep = keep
         self._steps = Each("partitions", figures)

@@ -17,7 +17,7 @@ from pushkeeper.observability.logs import logger
 from pushkeeper.store import jobs
 from pushkeeper.store.jobs import ClaimLost
 from pushkeeper.worker.jobs import failures
-from pushkeeper.worker.metrics import Figures
+from pushkeeper.worker.metrics import WorkerMetrics
 from pushkeeper.worker.tasks import until_done
 
 if TYPE_CHECKING:
@@ -49,7 +49,12 @@ class Jobs:
     """A chore: looks for items of one kind, as soon as it is told of one."""
 
     def __init__(
-        self, database: Database, work: Work, figures: Figures | None = None, *, lease_s: float = LEASE_S
+        self,
+        database: Database,
+        work: Work,
+        figures: WorkerMetrics | None = None,
+        *,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._database = database
         self._work = work
@@ -58,7 +63,7 @@ class Jobs:
         self.look_every_s = self._kind.look_s
         self.channel = self._kind.channel
         self._lease_s = lease_s
-        self._figures = figures or Figures()
+        self._figures = figures or WorkerMetrics()
         self._running: set[asyncio.Task[None]] = set()  # those that take up room
         self._tasks: set[asyncio.Task[None]] = set()  # all, until they have looked for what comes next
         self._claiming = asyncio.Lock()

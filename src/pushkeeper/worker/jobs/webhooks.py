@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.jobs import Claim
     from pushkeeper.store.webhooks import PendingCall, WebhookTarget
-    from pushkeeper.worker.metrics import Figures
+    from pushkeeper.worker.metrics import WorkerMetrics
 
 log = logger("webhooks")
 
@@ -61,7 +61,7 @@ class Poster:
     kind = jobs.WEBHOOK
 
     def __init__(
-        self, database: Database, vault: Vault, figures: Figures, *, destinations: Destinations
+        self, database: Database, vault: Vault, figures: WorkerMetrics, *, destinations: Destinations
     ) -> None:
         self._database = database
         self._figures = figures
