@@ -49,6 +49,10 @@ class Call(msgspec.Struct, frozen=True):
         return self.request.request_id
 
     @property
+    def workspace_id(self) -> WorkspaceId:
+        return self.workspace.workspace_id
+
+    @property
     def actor(self) -> Actor:
         """Who makes a change by this call."""
         return self.workspace.at(self.request.address)
@@ -60,6 +64,14 @@ class Call(msgspec.Struct, frozen=True):
             BadRequest: it is not UTF-8.
         """
         return self.request.segment(name)
+
+    def number(self, what: str, segment: str = "id") -> int:
+        """The number in the path by which something is found.
+
+        Raises:
+            NotFound: it is no number.
+        """
+        return validation.number_of_path(self.segment(segment), what)
 
     def header(self, name: bytes) -> bytes:
         """The first header of this lower-case name; empty when there is none."""

@@ -77,7 +77,7 @@ class _Activities:
                 return response.of_json({"activities": [], "next": ""})
         if asked is None:
             return response.of_json({"activities": [], "next": ""})
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         deleted = (call.query("deleted") or "").lower() == "true"
         feed = await self._context.services.deliveries.feed(workspace, asked, deleted=deleted)
         owners = sorted({owner for _, owner in feed.activities if owner is not None})
@@ -99,7 +99,7 @@ class _Activities:
             return response.of_json({"activities": [], "next": ""})
         one_more = replace(asked, limit=asked.limit + 1)
         found = await self._context.services.deliveries.activities_of(
-            call.workspace.workspace_id, person.person_id, one_more
+            call.workspace_id, person.person_id, one_more
         )
         page = found[: asked.limit]
         return response.of_json(

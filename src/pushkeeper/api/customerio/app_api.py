@@ -83,7 +83,7 @@ class _App:
         self._context = context
 
     async def person(self, call: Call) -> Response:
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         person = await person_of(self._context, call)
         devices = await self._context.services.people.devices_of(person, workspace)
         return response.of_json({"customer": person_json(person, devices)})
@@ -93,7 +93,7 @@ class _App:
         try:
             found = [
                 await self._context.services.people.person(
-                    call.workspace.workspace_id, checked(Identifier(IdentifierKind.EMAIL, email), "email")
+                    call.workspace_id, checked(Identifier(IdentifierKind.EMAIL, email), "email")
                 )
             ]
         except NotFound:
@@ -106,7 +106,7 @@ class _App:
         body = await call.json()
         limit, after = validation.page(call.query("limit"), call.query("start"), usual=50, most=1000)
         found = await self._context.services.audiences.search(
-            call.workspace.workspace_id, body.get("filter"), after=after, limit=limit + 1
+            call.workspace_id, body.get("filter"), after=after, limit=limit + 1
         )
         return response.of_json(members_json(found, limit))
 
@@ -118,7 +118,7 @@ class _App:
         if not isinstance(ids, list) or not 1 <= len(ids) <= _MOST_AT_ONCE:
             raise BadRequest("ids", f"expected a list of 1 to {_MOST_AT_ONCE}", "wrong_type")
         who = [one_identifier({kind.value: one}, f"ids[{n}]", (kind,)) for n, one in enumerate(ids)]
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         found = await self._context.services.people.people(workspace, who)
         devices = await self._context.services.people.devices_by_person(workspace, found)
         shown = [{"customer": person_json(person, devices.get(person.person_id, []))} for person in found]
@@ -127,7 +127,7 @@ class _App:
     async def send_push(self, call: Call) -> Response:
         body = await call.json()
         queued = await self._context.services.transactional.accept(
-            transactional_push(body, call.workspace.workspace_id, request_id=call.request_id)
+            transactional_push(body, call.workspace_id, request_id=call.request_id)
         )
         said = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
         if queued.send_at is not None:
@@ -152,7 +152,7 @@ async def person_named(context: Context, call: Call, text: str) -> Person:
         BadRequest: there is no such kind.
         NotFound: nobody has it.
     """
-    workspace = call.workspace.workspace_id
+    workspace = call.workspace_id
     kind = id_type(call.query("id_type"))
     try:
         return await context.services.people.person(workspace, checked(Identifier(kind, text), "id"))

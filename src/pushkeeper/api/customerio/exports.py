@@ -48,29 +48,29 @@ class _Exports:
         self._url = context.url
 
     async def all(self, call: Call) -> Response:
-        found = await self._exports.all(call.workspace.workspace_id)
+        found = await self._exports.all(call.workspace_id)
         return response.of_json({"exports": [export_json(one) for one in found]})
 
     async def one(self, call: Call) -> Response:
-        found = await self._exports.one(call.workspace.workspace_id, _number(call))
+        found = await self._exports.one(call.workspace_id, call.number("export"))
         return response.of_json({"export": export_json(found)})
 
     async def of_people(self, call: Call) -> Response:
         body = await call.json()
         made = await self._exports.of_people(
-            call.actor, call.workspace.workspace_id, body.get("filters"), _columns(body.get("attributes"))
+            call.actor, call.workspace_id, body.get("filters"), _columns(body.get("attributes"))
         )
         return response.of_json({"export": export_json(made)})
 
     async def of_deliveries(self, call: Call) -> Response:
         body = await call.json()
         made = await self._exports.of_deliveries(
-            call.actor, call.workspace.workspace_id, _wanted(body), _columns(body.get("attributes"))
+            call.actor, call.workspace_id, _wanted(body), _columns(body.get("attributes"))
         )
         return response.of_json({"export": export_json(made)})
 
     async def link(self, call: Call) -> Response:
-        link = await self._exports.link(call.actor, call.workspace.workspace_id, _number(call))
+        link = await self._exports.link(call.actor, call.workspace_id, call.number("export"))
         return response.of_json({"url": f"{self._url}/exports/{link}"})
 
     async def file(self, call: Call) -> Response:
@@ -146,7 +146,3 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
         else validation.one_of(metric, "metric", ("created", "attempted", *METRICS)),
         "drafts": validation.optional_flag(body.get("drafts"), "drafts", default=False),
     }
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("id"), "export")

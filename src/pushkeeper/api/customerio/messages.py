@@ -61,14 +61,14 @@ class _Messages:
         self._context = context
 
     async def one(self, call: Call) -> Response:
-        workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
+        workspace, delivery_id = call.workspace_id, self._delivery(call)
         known = await self._people(workspace, [delivery_id.person_id])
         person = known.get(delivery_id.person_id)
         return response.about(delivery_id, {"message": await self._message(workspace, delivery_id, person)})
 
     async def archived(self, call: Call) -> Response:
         """The text that was sent, if it is stored."""
-        workspace, delivery_id = call.workspace.workspace_id, self._delivery(call)
+        workspace, delivery_id = call.workspace_id, self._delivery(call)
         facts = await self._context.services.deliveries.delivery(workspace, delivery_id)
         known = await self._people(workspace, [delivery_id.person_id])
         person = known.get(delivery_id.person_id)
@@ -76,7 +76,7 @@ class _Messages:
 
     async def of_person(self, call: Call) -> Response:
         """What was sent to a person, the newest first."""
-        workspace, person = call.workspace.workspace_id, await person_of(self._context, call)
+        workspace, person = call.workspace_id, await person_of(self._context, call)
         limit, before = validation.page(call.query("limit"), call.query("start"), usual=_USUAL, most=_MOST)
         since, until = _window(call)
         wanted = Page(
@@ -115,26 +115,22 @@ class _Messages:
             raise BadRequest("campaign_id", "required with trigger_id")
         number = validation.number(text, "trigger_id", most=_LAST_NUMBER)
         try:
-            found = await self._context.services.triggered.one(
-                call.workspace.workspace_id, template_id, number
-            )
+            found = await self._context.services.triggered.one(call.workspace_id, template_id, number)
         except NotFound:
             return []
         return [] if found.message_id is None else [found.message_id]
 
     async def of_template(self, call: Call) -> Response:
         """What was sent from a transactional template."""
-        number = validation.number_of_path(call.segment("id"), "template")
-        await self._context.services.templates.one(
-            call.workspace.workspace_id, number, TemplateKind.TRANSACTIONAL
-        )
+        number = call.number("template")
+        await self._context.services.templates.one(call.workspace_id, number, TemplateKind.TRANSACTIONAL)
         return await self._list(call, _window(call), template_id=number)
 
     async def of_broadcast(self, call: Call) -> Response:
         """The messages of an API-triggered broadcast, from all its triggers."""
         workspace, number = (
-            call.workspace.workspace_id,
-            validation.number_of_path(call.segment("id"), "broadcast"),
+            call.workspace_id,
+            call.number("broadcast"),
         )
         await self._context.services.templates.one(workspace, number, TemplateKind.BROADCAST)
         window = _window(call, _WINDOW_OF_BROADCAST)
@@ -143,7 +139,7 @@ class _Messages:
 
     def _delivery(self, call: Call) -> DeliveryId:
         ids = self._context.services.listings.delivery_ids
-        found = ids.read_of(call.workspace.workspace_id, call.segment("id"))
+        found = ids.read_of(call.workspace_id, call.segment("id"))
         if found is None:
             raise NotFound("Message not found")
         return found
@@ -156,7 +152,7 @@ class _Messages:
         template_id: int | None = None,
         messages: Sequence[UUID] | None = None,
     ) -> Response:
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         limit = validation.number(call.query("limit") or str(_USUAL), "limit", most=_MOST)
         since, until = window
         metric, asked = next(

@@ -75,7 +75,7 @@ class _Preferences:
         )
 
     async def topics(self, call: Call) -> Response:
-        chosen = await self._context.services.people.topics(call.workspace.workspace_id)
+        chosen = await self._context.services.people.topics(call.workspace_id)
         found = sorted({topic for one in chosen for topic in topics_of(one)})
         return response.of_json({"topics": [topic_json(topic) for topic in found]})
 
@@ -86,7 +86,7 @@ class _Preferences:
 
     async def relationships(self, call: Call) -> Response:
         person = await person_of(self._context, call)
-        said = await self._context.services.people.notes_of(call.workspace.workspace_id, person)
+        said = await self._context.services.people.notes_of(call.workspace_id, person)
         known = relationships_of(said, _identifiers(person))
         return response.of_json(
             {

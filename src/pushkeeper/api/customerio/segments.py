@@ -48,7 +48,7 @@ class _Segments:
         self._audiences = context.services.audiences
 
     async def all(self, call: Call) -> Response:
-        found = await self._audiences.segments(call.workspace.workspace_id)
+        found = await self._audiences.segments(call.workspace_id)
         return response.of_json({"segments": [segment_json(segment) for segment in found]})
 
     async def make(self, call: Call) -> Response:
@@ -59,20 +59,20 @@ class _Segments:
             given.get("description"), "segment.description", max_bytes=MAX_DESCRIPTION_BYTES
         )
         draft = Draft(name=name, description=description or "")
-        made = await self._audiences.make(call.actor, call.workspace.workspace_id, draft)
+        made = await self._audiences.make(call.actor, call.workspace_id, draft)
         return response.of_json({"segment": segment_json(made)})
 
     async def one(self, call: Call) -> Response:
-        found = await self._audiences.segment(call.workspace.workspace_id, segment_of(call))
+        found = await self._audiences.segment(call.workspace_id, segment_of(call))
         return response.of_json({"segment": segment_json(found)})
 
     async def delete(self, call: Call) -> Response:
-        await self._audiences.delete_segment(call.actor, call.workspace.workspace_id, segment_of(call))
+        await self._audiences.delete_segment(call.actor, call.workspace_id, segment_of(call))
         return response.empty()
 
     async def count(self, call: Call) -> Response:
         segment = segment_of(call)
-        count = await self._audiences.count(call.workspace.workspace_id, segment)
+        count = await self._audiences.count(call.workspace_id, segment)
         return response.of_json({"segment_id": segment, "count": count})
 
     async def membership(self, call: Call) -> Response:
@@ -80,19 +80,19 @@ class _Segments:
             call.query("limit"), call.query("start"), usual=_PAGE, most=_LARGEST_PAGE
         )
         found = await self._audiences.members(
-            call.workspace.workspace_id, segment_of(call), after=after, limit=limit + 1
+            call.workspace_id, segment_of(call), after=after, limit=limit + 1
         )
         return response.of_json(members_json(found, limit))
 
     async def used_by(self, call: Call) -> Response:
         segment = segment_of(call)
-        templates = await self._audiences.templates_naming(call.workspace.workspace_id, segment)
+        templates = await self._audiences.templates_naming(call.workspace_id, segment)
         used_by = {"campaigns": templates, "sent_newsletters": [], "draft_newsletters": []}
         return response.of_json({"segment_id": segment, "used_by": used_by})
 
     async def of_person(self, call: Call) -> Response:
         person = await person_of(self._context, call)
-        found = await self._audiences.segments_of(call.workspace.workspace_id, person.person_id)
+        found = await self._audiences.segments_of(call.workspace_id, person.person_id)
         shown = [{"id": s.segment_id, "name": s.name, "description": s.description} for s in found]
         return response.of_json({"segments": shown})
 

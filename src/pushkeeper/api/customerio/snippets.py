@@ -38,22 +38,22 @@ class _Snippets:
         self._snippets = context.services.snippets
 
     async def all(self, call: Call) -> Response:
-        found = await self._snippets.all(call.workspace.workspace_id)
+        found = await self._snippets.all(call.workspace_id)
         return response.of_json({"snippets": [snippet_json(one) for one in found]})
 
     async def make(self, call: Call) -> Response:
         try:
-            made = await self._snippets.make(call.actor, call.workspace.workspace_id, *await _asked(call))
+            made = await self._snippets.make(call.actor, call.workspace_id, *await _asked(call))
         except BadRequest as error:  # 422 as documented, where their PUT of the same answers 400
             return response.of_json(triggers.render(error, _UNPROCESSABLE), _UNPROCESSABLE)
         return response.of_json({"snippet": snippet_json(made)})
 
     async def put(self, call: Call) -> Response:
-        kept = await self._snippets.put(call.actor, call.workspace.workspace_id, *await _asked(call))
+        kept = await self._snippets.put(call.actor, call.workspace_id, *await _asked(call))
         return response.of_json({"snippet": snippet_json(kept)})
 
     async def delete(self, call: Call) -> Response:
-        await self._snippets.delete(call.actor, call.workspace.workspace_id, call.segment("snippet"))
+        await self._snippets.delete(call.actor, call.workspace_id, call.segment("snippet"))
         return response.empty()
 
 

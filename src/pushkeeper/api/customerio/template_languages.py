@@ -58,7 +58,7 @@ async def change_variant(call: Call, templates: Templates, template: Template, l
     body = await call.json()
     try:
         return await templates.change(
-            call.actor, call.workspace.workspace_id, template.template_id, _changed(template, language, body)
+            call.actor, call.workspace_id, template.template_id, _changed(template, language, body)
         )
     except BadRequest as refused:
         raise _as_spelled(refused, language, body) from None

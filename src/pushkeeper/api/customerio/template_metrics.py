@@ -34,7 +34,7 @@ async def metrics(call: Call, reporting: DeliveryReports, template: Template) ->
     """
     window = _window(call)
     series = (
-        await reporting.series(call.workspace.workspace_id, template, *window)
+        await reporting.series(call.workspace_id, template, *window)
         if _is_push(call)
         else {metric: [0] * window.steps for metric in Metric}
     )
@@ -50,7 +50,7 @@ async def links(call: Call, reporting: DeliveryReports, template: Template) -> R
     window = _window(call)
     unique = (call.query("unique") or "").lower() == "true"
     found = (
-        await reporting.link_series(call.workspace.workspace_id, template, *window, unique=unique)
+        await reporting.link_series(call.workspace_id, template, *window, unique=unique)
         if _is_push(call)
         else {}
     )

@@ -8,7 +8,6 @@ from pushkeeper.api.customerio import app_api, template_metrics
 from pushkeeper.api.customerio.template_languages import change_variant, content_id, languages, variant_json
 from pushkeeper.api.style import ApiStyle
 from pushkeeper.errors import NotFound
-from pushkeeper.services import validation
 from pushkeeper.services.messages.templates import TemplateKind
 from pushkeeper.web import response
 
@@ -47,7 +46,7 @@ class _Templates:
         self._templates = context.services.templates
 
     async def transactional(self, call: Call) -> Response:
-        found = await self._templates.all(call.workspace.workspace_id, TemplateKind.TRANSACTIONAL)
+        found = await self._templates.all(call.workspace_id, TemplateKind.TRANSACTIONAL)
         return response.of_json({"messages": [message_json(template) for template in found]})
 
     async def message(self, call: Call) -> Response:
@@ -93,7 +92,7 @@ class _Templates:
 
     async def _transactional(self, call: Call) -> Template:
         return await self._templates.one(
-            call.workspace.workspace_id, _number(call), TemplateKind.TRANSACTIONAL
+            call.workspace_id, call.number("template"), TemplateKind.TRANSACTIONAL
         )
 
 
@@ -112,7 +111,3 @@ def message_json(template: Template) -> dict[str, Any]:
         "created_at": int(template.created_at.timestamp()),
         "updated_at": int(template.updated_at.timestamp()),
     }
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("id"), "template")

@@ -77,7 +77,7 @@ class _Track:
 
     async def region(self, call: Call) -> Response:
         return response.of_json(
-            {"url": self._context.url, "region": "us", "environment_id": call.workspace.workspace_id}
+            {"url": self._context.url, "region": "us", "environment_id": call.workspace_id}
         )
 
     # People and devices.
@@ -85,7 +85,7 @@ class _Track:
     async def identify(self, call: Call) -> Response:
         body = await call.json()
         naming = PersonReference(
-            workspace_id=call.workspace.workspace_id,
+            workspace_id=call.workspace_id,
             path=identifier(call),
             others=parse.other_identifiers(body),
             create=not validation.optional_flag(body.get("_update"), "_update", default=False),
@@ -102,20 +102,20 @@ class _Track:
 
     async def forget_person(self, call: Call) -> Response:
         await self._context.services.people.forget_person(
-            call.workspace.workspace_id, identifier(call), request_id=call.request_id
+            call.workspace_id, identifier(call), request_id=call.request_id
         )
         return DONE
 
     async def register(self, call: Call) -> Response:
         body = await call.json()
         device = parse.registration(body.get("device"), "device", id_field="id", request_id=call.request_id)
-        naming = PersonReference(workspace_id=call.workspace.workspace_id, path=identifier(call))
+        naming = PersonReference(workspace_id=call.workspace_id, path=identifier(call))
         await self._context.services.people.register(naming, device)
         return DONE
 
     async def forget_device(self, call: Call) -> Response:
         await self._context.services.people.forget_device(
-            call.workspace.workspace_id,
+            call.workspace_id,
             identifier(call),
             identifiers.known_token(call.segment("device_id"), "device_id"),
             request_id=call.request_id,
@@ -123,20 +123,20 @@ class _Track:
         return DONE
 
     async def suppress(self, call: Call) -> Response:
-        people, workspace = self._context.services.people, call.workspace.workspace_id
+        people, workspace = self._context.services.people, call.workspace_id
         await people.do(people.suppressing(workspace, identifier(call), request_id=call.request_id))
         return DONE
 
     async def unsuppress(self, call: Call) -> Response:
         people = self._context.services.people
-        await people.do(people.unsuppressing(call.workspace.workspace_id, identifier(call)))
+        await people.do(people.unsuppressing(call.workspace_id, identifier(call)))
         return DONE
 
     async def merge(self, call: Call) -> Response:
         body = await call.json()
         primary = identifiers.one_identifier(body.get("primary"), "primary", _ID_TYPES)
         secondary = identifiers.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
-        people, workspace = self._context.services.people, call.workspace.workspace_id
+        people, workspace = self._context.services.people, call.workspace_id
         await people.do(people.merging(workspace, primary, secondary, request_id=call.request_id))
         return DONE
 
@@ -144,7 +144,7 @@ class _Track:
 
     async def event(self, call: Call) -> Response:
         body = await call.json()
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         await self._context.services.people.tell(
             PersonUpdate(
                 workspace_id=workspace,
@@ -159,7 +159,7 @@ class _Track:
         body = await call.json()
         await self._context.services.people.tell(
             PersonUpdate(
-                workspace_id=call.workspace.workspace_id,
+                workspace_id=call.workspace_id,
                 anonymous_id=parse.anonymous_id(body.get("anonymous_id")),
                 event=parse.event(body),
                 once=parse.once("track", body.get("id")),
@@ -173,7 +173,7 @@ class _Track:
         others = parse.other_identifiers(data)
         if not others:
             raise BadRequest("data", "a form needs an id or an email")
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         naming = PersonReference(
             workspace_id=workspace,
             path=others[0],
@@ -211,7 +211,7 @@ def segment_of(call: Call) -> int:
     Raises:
         NotFound: it is no number of one.
     """
-    return validation.number_of_path(call.segment("segment"), "segment")
+    return call.number("segment", "segment")
 
 
 async def _change_members(
@@ -224,7 +224,7 @@ async def _change_members(
     """
     who = await _members(call)
     try:
-        await change(call.workspace.workspace_id, segment_of(call), who)
+        await change(call.workspace_id, segment_of(call), who)
     except NotFound:
         raise BadRequest("segment", f"segment {call.segment('segment')[:40]} does not exist") from None
     return DONE

@@ -98,18 +98,18 @@ class _TrackV2:
             raise BadRequest("batch", "expected a list of operations", "wrong_type")
         if len(items) > MAX_ITEMS:
             raise TooLarge("batch", f"cannot have more than {MAX_ITEMS:,} operations")
-        self._context.keys.count_items("track", call.workspace.workspace_id, len(items))
+        self._context.keys.count_items("track", call.workspace_id, len(items))
         read = await by_size(
             size_of_batch(len(call.raw_body), len(items)),
             lambda: [self._read_item(call, item, checks) for item in items],
-            of=call.workspace.workspace_id,
+            of=call.workspace_id,
         )
         refused = [
             (place, error) for place, error in enumerate(await self._done(call, read)) if error is not None
         ]
         if not refused:
             return DONE
-        drops = DroppedParts("track_v2", call.request_id, call.workspace.workspace_id)
+        drops = DroppedParts("track_v2", call.request_id, call.workspace_id)
         for place, error in refused:
             drops.add("item", error, place)
         drops.record()
@@ -156,7 +156,7 @@ class _TrackV2:
                 if isinstance(one, AppReport):
                     aside.append(self._context.services.deliveries.report(one))
                 elif isinstance(one, _Note):
-                    aside.append(self._context.services.people.note(call.workspace.workspace_id, one.said))
+                    aside.append(self._context.services.people.note(call.workspace_id, one.said))
                 else:
                     calls.append((place, one))
         for start in range(0, len(aside), _AT_ONCE):
@@ -190,7 +190,7 @@ def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
     )
     if found is None:
         return []
-    return [replace(found, workspace_id=call.workspace.workspace_id, by_server=True)]
+    return [replace(found, workspace_id=call.workspace_id, by_server=True)]
 
 
 def _named(item: dict[str, Any], field: str = "identifiers") -> Identifier:
@@ -199,7 +199,7 @@ def _named(item: dict[str, Any], field: str = "identifiers") -> Identifier:
 
 def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     del context
-    workspace, path = call.workspace.workspace_id, _named(item)
+    workspace, path = call.workspace_id, _named(item)
     attributes = validation.optional_object(item.get("attributes"), "attributes")
     change = parse.change({**attributes, "_timestamp": item.get("timestamp")})
     update = validation.optional_flag(attributes.get("_update"), "attributes._update", default=False)
@@ -222,7 +222,7 @@ def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
 
 def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     del context
-    workspace, once = call.workspace.workspace_id, parse.once("track", item.get("id"))
+    workspace, once = call.workspace_id, parse.once("track", item.get("id"))
     body = {**item, "type": _EVENTS[item["action"].lower()]}
     event = parse.event(body, data_field="attributes")
     named = identifiers.identifiers_in(item.get("identifiers"), "identifiers")
@@ -236,7 +236,7 @@ def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
 
 def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     del context
-    workspace, path = call.workspace.workspace_id, _named(item)
+    workspace, path = call.workspace_id, _named(item)
     device = parse.registration(item.get("device"), "device", id_field="token", request_id=call.request_id)
     naming = PersonReference(workspace_id=workspace, path=path, field=f"identifiers.{path.kind}")
     return [PersonUpdate(workspace_id=workspace, naming=naming, registration=device)]
@@ -245,26 +245,26 @@ def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
 def _delete_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     device = validation.as_object(item.get("device"), "device")
     token = identifiers.known_token(device.get("token"), "device.token")
-    workspace, path = call.workspace.workspace_id, _named(item)
+    workspace, path = call.workspace_id, _named(item)
     return [context.services.people.forgetting_device(workspace, path, token, request_id=call.request_id)]
 
 
 def _delete(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
-    workspace = call.workspace.workspace_id
+    workspace = call.workspace_id
     return [context.services.people.forgetting_person(workspace, _named(item), request_id=call.request_id)]
 
 
 def _suppress(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
-    workspace = call.workspace.workspace_id
+    workspace = call.workspace_id
     return [context.services.people.suppressing(workspace, _named(item), request_id=call.request_id)]
 
 
 def _unsuppress(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
-    return [context.services.people.unsuppressing(call.workspace.workspace_id, _named(item))]
+    return [context.services.people.unsuppressing(call.workspace_id, _named(item))]
 
 
 def _merge(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
-    workspace = call.workspace.workspace_id
+    workspace = call.workspace_id
     primary, secondary = _named(item, "primary"), _named(item, "secondary")
     return [context.services.people.merging(workspace, primary, secondary, request_id=call.request_id)]
 

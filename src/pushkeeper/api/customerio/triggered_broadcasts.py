@@ -54,9 +54,7 @@ class _Broadcasts:
         self._context = context
 
     async def all(self, call: Call) -> Response:
-        found = await self._context.services.templates.all(
-            call.workspace.workspace_id, TemplateKind.BROADCAST
-        )
+        found = await self._context.services.templates.all(call.workspace_id, TemplateKind.BROADCAST)
         return response.of_json({"broadcasts": [broadcast_json(template) for template in found]})
 
     async def one(self, call: Call) -> Response:
@@ -69,7 +67,7 @@ class _Broadcasts:
             call.query("limit"), call.query("start"), usual=_MOST_TRIGGERS, most=_MOST_TRIGGERS
         )
         found = await self._context.services.triggered.all(
-            call.workspace.workspace_id, template.template_id, before=before or None, limit=limit + 1
+            call.workspace_id, template.template_id, before=before or None, limit=limit + 1
         )
         page = found[:limit]
         following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else ""
@@ -116,9 +114,9 @@ class _Broadcasts:
         Raises:
             NotFound: there is no such broadcast, or it has no such action.
         """
-        number = validation.number_of_path(call.segment("id"), "broadcast")
+        number = call.number("broadcast")
         template = await self._context.services.templates.one(
-            call.workspace.workspace_id, number, TemplateKind.BROADCAST
+            call.workspace_id, number, TemplateKind.BROADCAST
         )
         if "action" in call.request.scope["path_params"] and call.segment("action") != str(
             template.template_id

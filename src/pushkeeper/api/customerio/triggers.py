@@ -69,26 +69,24 @@ class _Triggers:
         self._context = context
 
     async def trigger(self, call: Call) -> Response:
-        number = _number(call)
+        number = call.number("broadcast")
         request = await call.read_json(lambda body: request_of(body, number))
-        made = await self._context.services.triggered.trigger(
-            call.actor, call.workspace.workspace_id, request
-        )
+        made = await self._context.services.triggered.trigger(call.actor, call.workspace_id, request)
         return response.of_json({"id": made})
 
     async def one(self, call: Call) -> Response:
         found = await self._context.services.triggered.one(
-            call.workspace.workspace_id,
-            _number(call),
-            validation.number_of_path(call.segment("trigger"), "trigger"),
+            call.workspace_id,
+            call.number("broadcast"),
+            call.number("trigger", "trigger"),
         )
         return response.of_json({**trigger_json(found), "state": found.state, "devices": found.devices})
 
     async def errors(self, call: Call) -> Response:
         found = await self._context.services.triggered.one(
-            call.workspace.workspace_id,
-            _number(call),
-            validation.number_of_path(call.segment("trigger"), "trigger"),
+            call.workspace_id,
+            call.number("broadcast"),
+            call.number("trigger", "trigger"),
         )
         if found.state == BroadcastState.FAILED:
             errors = [{"detail": found.failure, "status": "422"}]
@@ -137,7 +135,3 @@ def _url(given: object) -> str:
     if fault := url_fault(url):
         raise BadRequest("data_file_url", fault)
     return url
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("id"), "broadcast")

@@ -46,26 +46,26 @@ class _Webhooks:
         self._webhooks = context.services.webhooks
 
     async def all(self, call: Call) -> Response:
-        found = await self._webhooks.all(call.workspace.workspace_id)
+        found = await self._webhooks.all(call.workspace_id)
         return response.of_json({"reporting_webhooks": [webhook_json(webhook) for webhook in found]})
 
     async def make(self, call: Call) -> Response:
         """The key that calls are signed with is in this answer and in no other."""
-        made, key = await self._webhooks.make(call.actor, call.workspace.workspace_id, await _wanted(call))
+        made, key = await self._webhooks.make(call.actor, call.workspace_id, await _wanted(call))
         return response.of_json({**webhook_json(made), "signing_key": key})
 
     async def one(self, call: Call) -> Response:
-        found = await self._webhooks.one(call.workspace.workspace_id, _number(call))
+        found = await self._webhooks.one(call.workspace_id, call.number("webhook"))
         return response.of_json(webhook_json(found))
 
     async def change(self, call: Call) -> Response:
         changed = await self._webhooks.change(
-            call.actor, call.workspace.workspace_id, _number(call), await _change(call)
+            call.actor, call.workspace_id, call.number("webhook"), await _change(call)
         )
         return response.of_json(webhook_json(changed))
 
     async def delete(self, call: Call) -> Response:
-        await self._webhooks.delete(call.actor, call.workspace.workspace_id, _number(call))
+        await self._webhooks.delete(call.actor, call.workspace_id, call.number("webhook"))
         return response.empty()
 
 
@@ -137,7 +137,3 @@ def _endpoint(given: object) -> str:
     if fault := url_fault(found):
         raise BadRequest("endpoint", fault)
     return found
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("id"), "webhook")

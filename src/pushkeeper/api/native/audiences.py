@@ -63,7 +63,7 @@ class _Asked:
 
     async def count(self, call: Call) -> Response:
         asked = await call.read(CountRequest)
-        workspace, filter_, unit = call.workspace.workspace_id, asked.filter, asked.unit
+        workspace, filter_, unit = call.workspace_id, asked.filter, asked.unit
         if asked.within_ms is None:
             return response.of_json(SizeView.of(await self._audiences.size(workspace, filter_, unit)))
         size = await self._audiences.estimate(workspace, filter_, unit, within_s=asked.within_ms / 1000)
@@ -73,24 +73,24 @@ class _Asked:
         limit, after = _page(call, usual=_SAMPLE)
         asked = await call.read(AudienceRequest)
         found = await self._audiences.devices(
-            call.workspace.workspace_id,
+            call.workspace_id,
             asked.filter,
             asked.unit,
             after=validation.key_of_page(after),
             limit=limit + 1,
         )
-        await self._audit.tokens_read(call.actor, call.workspace.workspace_id, len(found[:limit]))
+        await self._audit.tokens_read(call.actor, call.workspace_id, len(found[:limit]))
         return response.of_json(_devices_page(found, limit))
 
     async def preview(self, call: Call) -> Response:
         asked = await call.read(AudienceRequest)
-        preview = await self._audiences.preview(call.workspace.workspace_id, asked.filter, asked.unit)
-        await self._audit.tokens_read(call.actor, call.workspace.workspace_id, preview.examples)
+        preview = await self._audiences.preview(call.workspace_id, asked.filter, asked.unit)
+        await self._audit.tokens_read(call.actor, call.workspace_id, preview.examples)
         return response.of_json(PreviewView.of(preview))
 
     async def explain(self, call: Call) -> Response:
         asked = await call.read(AudienceRequest)
-        plan = await self._audiences.explain(call.workspace.workspace_id, asked.filter, asked.unit)
+        plan = await self._audiences.explain(call.workspace_id, asked.filter, asked.unit)
         return response.of_json(PlanView.of(plan))
 
 
@@ -102,7 +102,7 @@ class _Kept:
         self._audit = context.services.audit
 
     async def all(self, call: Call) -> Response:
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         found, uses = await self._audiences.segments(workspace), await self._audiences.uses(workspace)
         return response.of_json(
             AudienceListView(
@@ -112,38 +112,38 @@ class _Kept:
 
     async def make(self, call: Call) -> Response:
         made = await self._audiences.make(
-            call.actor, call.workspace.workspace_id, (await call.read(NewAudience)).draft()
+            call.actor, call.workspace_id, (await call.read(NewAudience)).draft()
         )
         return response.of_json(OneAudienceView(audience=AudienceView.of(made)), 201)
 
     async def one(self, call: Call) -> Response:
         return await self._shown(
-            call, await self._audiences.segment(call.workspace.workspace_id, _number(call))
+            call, await self._audiences.segment(call.workspace_id, call.number("audience"))
         )
 
     async def change(self, call: Call) -> Response:
         return await self._shown(
             call,
             await self._audiences.change(
-                call.actor, call.workspace.workspace_id, _number(call), (await call.read(NewAudience)).draft()
+                call.actor, call.workspace_id, call.number("audience"), (await call.read(NewAudience)).draft()
             ),
         )
 
     async def _shown(self, call: Call, segment: Segment) -> Response:
-        uses = await self._audiences.uses(call.workspace.workspace_id)
+        uses = await self._audiences.uses(call.workspace_id)
         return response.of_json(
             OneAudienceView(audience=AudienceView.of(segment, uses.get(segment.segment_id, ())))
         )
 
     async def delete(self, call: Call) -> Response:
-        await self._audiences.delete_segment(call.actor, call.workspace.workspace_id, _number(call))
+        await self._audiences.delete_segment(call.actor, call.workspace_id, call.number("audience"))
         return response.empty()
 
     async def members(self, call: Call) -> Response:
         """Its devices where it is one of devices, else its people; a page at a time."""
-        workspace = call.workspace.workspace_id
+        workspace = call.workspace_id
         limit, start = _page(call, usual=_PAGE)
-        segment = await self._audiences.segment(workspace, _number(call))
+        segment = await self._audiences.segment(workspace, call.number("audience"))
         if segment.unit is not Unit.DEVICE:
             _, after = validation.page(None, start, usual=limit, most=limit)
             people = await self._audiences.members(
@@ -175,10 +175,6 @@ def _devices_page(found: Sequence[Device], limit: int) -> DevicePageView:
         devices=[DeviceView.of(device) for device in page],
         next=page[-1].device_id.hex() if len(found) > limit else None,
     )
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("id"), "audience")
 
 
 def _page(call: Call, *, usual: int) -> tuple[int, str | None]:

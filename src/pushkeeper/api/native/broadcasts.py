@@ -61,12 +61,12 @@ class _Broadcasts:
     async def make(self, call: Call) -> Response:
         key = call.header(b"idempotency-key").decode("latin-1")
         request, start = await call.read_json(lambda body: request_of(body, key))
-        made = await self._room.create(call.actor, call.workspace.workspace_id, request, start=start)
+        made = await self._room.create(call.actor, call.workspace_id, request, start=start)
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(made)), 201)
 
     async def change(self, call: Call) -> Response:
         request, start, version = await call.read_json(change_of)
-        workspace, number = call.workspace.workspace_id, _number(call)
+        workspace, number = call.workspace_id, call.number("broadcast")
         changed = await self._room.change(call.actor, workspace, number, request, version=version)
         if start:
             changed = await self._room.start(call.actor, workspace, number, version=changed.version)
@@ -74,16 +74,16 @@ class _Broadcasts:
 
     async def preview(self, call: Call) -> Response:
         request, _ = await call.read_json(request_of)
-        said = await self._room.preview(call.workspace.workspace_id, request)
+        said = await self._room.preview(call.workspace_id, request)
         shown_to = sum(one.to is not None for one in said)
-        await self._audit.tokens_read(call.actor, call.workspace.workspace_id, shown_to)
+        await self._audit.tokens_read(call.actor, call.workspace_id, shown_to)
         return response.of_json(BroadcastPreviewView(preview=[PlatformPreviewView.of(one) for one in said]))
 
     async def all(self, call: Call) -> Response:
         query = call.queried(BroadcastsQuery)
         limit = query.limit
         _, before = validation.page(None, query.start, usual=limit, most=limit)
-        found = await self._room.all(call.workspace.workspace_id, before=before or None, limit=limit + 1)
+        found = await self._room.all(call.workspace_id, before=before or None, limit=limit + 1)
         page = found[:limit]
         following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else None
         return response.of_json(
@@ -91,20 +91,20 @@ class _Broadcasts:
         )
 
     async def one(self, call: Call) -> Response:
-        standing = await self._room.standing(call.workspace.workspace_id, _number(call))
+        standing = await self._room.standing(call.workspace_id, call.number("broadcast"))
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of_standing(standing)))
 
     async def minutes(self, call: Call) -> Response:
-        found = await self._room.minutes(call.workspace.workspace_id, _number(call))
+        found = await self._room.minutes(call.workspace_id, call.number("broadcast"))
         return response.of_json(MinuteListView(minutes=[MinuteView.from_attributes(one) for one in found]))
 
     async def estimate(self, call: Call) -> Response:
-        found = await self._room.estimate(call.workspace.workspace_id, _number(call))
+        found = await self._room.estimate(call.workspace_id, call.number("broadcast"))
         return response.of_json(OneEstimateView(estimate=EstimateView.of(found)), 202)
 
     async def preflight(self, call: Call) -> Response:
         """What `estimate` does, by its former name and answer."""
-        found = await self._room.estimate(call.workspace.workspace_id, _number(call))
+        found = await self._room.estimate(call.workspace_id, call.number("broadcast"))
         return response.of_json(
             PreflightEstimateView(preflight=found.preflight, estimate=EstimateView.of(found))
         )
@@ -123,9 +123,5 @@ class _Broadcasts:
         return await self._changed(call, self._room.cancel)
 
     async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Response:
-        changed = await change(call.actor, call.workspace.workspace_id, _number(call))
+        changed = await change(call.actor, call.workspace_id, call.number("broadcast"))
         return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("id"), "broadcast")

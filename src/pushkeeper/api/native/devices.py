@@ -60,7 +60,7 @@ class _Devices:
 
     async def device(self, call: Call) -> Response:
         device = await self._device(call, call.queried(DeviceQuery))
-        [way] = await self._context.services.routes.of_devices(call.workspace.workspace_id, [device])
+        [way] = await self._context.services.routes.of_devices(call.workspace_id, [device])
         return response.of_json(DeviceView.of(device, way))
 
     async def devices(self, call: Call) -> Response:
@@ -68,15 +68,15 @@ class _Devices:
         query = call.queried(DevicesQuery)
         limit = query.limit or _PAGE
         found = await self._context.services.people.search(
-            call.workspace.workspace_id,
+            call.workspace_id,
             query.search(),
             after=validation.key_of_page(query.start),
             limit=limit + 1,
         )
         page = found[:limit]
         following = page[-1].device_id.hex() if len(found) > limit else None
-        ways = await self._context.services.routes.of_devices(call.workspace.workspace_id, page)
-        await self._context.services.audit.tokens_read(call.actor, call.workspace.workspace_id, len(page))
+        ways = await self._context.services.routes.of_devices(call.workspace_id, page)
+        await self._context.services.audit.tokens_read(call.actor, call.workspace_id, len(page))
         shown = [DeviceView.of(device, way) for device, way in zip(page, ways, strict=True)]
         return response.of_json(DevicePageView(devices=shown, next=following))
 
@@ -90,7 +90,7 @@ class _Devices:
     async def history(self, call: Call) -> Response:
         query = call.queried(DeviceLinesQuery)
         lines = await self._context.services.people.history(
-            call.workspace.workspace_id,
+            call.workspace_id,
             _token(call),
             query.owner(),
             limit=query.limit or _PAGE,
@@ -98,17 +98,15 @@ class _Devices:
         return response.of_json(DeviceHistoryView(history=[HistoryLineView.of(line) for line in lines]))
 
     async def _device(self, call: Call, query: DeviceQuery) -> Device:
-        return await self._context.services.people.device(
-            call.workspace.workspace_id, _token(call), query.owner()
-        )
+        return await self._context.services.people.device(call.workspace_id, _token(call), query.owner())
 
     async def device_counts(self, call: Call) -> Response:
-        counts = await self._context.services.deliveries.device_counts(call.workspace.workspace_id)
+        counts = await self._context.services.deliveries.device_counts(call.workspace_id)
         return response.of_json(DeviceCountsView.of(counts))
 
     async def push_counts(self, call: Call) -> Response:
         days = call.queried(DaysQuery).days or _DAYS
-        counts = await self._context.services.deliveries.answers(call.workspace.workspace_id, days=days)
+        counts = await self._context.services.deliveries.answers(call.workspace_id, days=days)
         shown = [PushCountView.from_attributes(one) for one in counts]
         return response.of_json(PushCountsView(days=days, counts=shown))
 

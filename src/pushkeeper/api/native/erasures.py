@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
-from pushkeeper.services import identifiers, validation
+from pushkeeper.services import identifiers
 from pushkeeper.services.people import AskedBy
 from pushkeeper.services.schemas.people import (
     BegunErasureView,
@@ -46,7 +46,7 @@ class _Erasures:
         """Begin, and say where the receipt is."""
         found = await self._people.erase(
             call.actor,
-            call.workspace.workspace_id,
+            call.workspace_id,
             identifiers.of_path(call.segment("identifier")),
             by=AskedBy.API,
             request_id=call.request_id,
@@ -62,10 +62,10 @@ class _Erasures:
         """The last ones; with an identifier, those of whoever had it."""
         text = call.queried(ErasuresQuery).identifier
         of = None if text is None else identifiers.of_path(text)
-        found = await self._people.receipts(call.workspace.workspace_id, of)
+        found = await self._people.receipts(call.workspace_id, of)
         return response.of_json(ErasureListView(erasures=[ErasureView.of(one) for one in found]))
 
     async def one(self, call: Call) -> Response:
-        number = validation.number_of_path(call.segment("id"), "erasure")
-        found = await self._people.receipt(call.workspace.workspace_id, number)
+        number = call.number("erasure")
+        found = await self._people.receipt(call.workspace_id, number)
         return response.of_json(OneErasureView(erasure=ErasureView.of(found)))

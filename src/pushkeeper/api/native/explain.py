@@ -36,7 +36,7 @@ class _Explain:
         query = call.queried(ExplainQuery)
         person, token = query.person, query.device
         found = await self._explanations.why(
-            call.workspace.workspace_id,
+            call.workspace_id,
             person=None if person is None else identifiers.of_path(person, "person"),
             device=None if token is None else identifiers.known_token(token, "device"),
             message=validation.optional_text(query.message, "message", max_bytes=MAX_MESSAGE_BYTES),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
-from pushkeeper.services import validation
 from pushkeeper.services.schemas.jobs import JobListView, JobView
 from pushkeeper.web import response
 
@@ -35,17 +34,15 @@ class _Jobs:
         self._jobs = context.services.jobs
 
     async def all(self, call: Call) -> Response:
-        found = await self._jobs.all(call.workspace.workspace_id)
+        found = await self._jobs.all(call.workspace_id)
         return response.of_json(JobListView(jobs=[JobView.of(job) for job in found]))
 
     async def retry(self, call: Call) -> Response:
-        await self._jobs.retry(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
+        await self._jobs.retry(call.actor, call.workspace_id, call.segment("kind"), call.number("job", "job"))
         return response.empty()
 
     async def cancel(self, call: Call) -> Response:
-        await self._jobs.cancel(call.actor, call.workspace.workspace_id, call.segment("kind"), _number(call))
+        await self._jobs.cancel(
+            call.actor, call.workspace_id, call.segment("kind"), call.number("job", "job")
+        )
         return response.empty()
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("job"), "job")

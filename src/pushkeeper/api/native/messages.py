@@ -49,7 +49,7 @@ class _Messages:
         """The pushes of a message to many, by their devices."""
         query = call.queried(PushesQuery)
         message_id = _message_id(call)
-        workspace, limit = call.workspace.workspace_id, query.limit or _PAGE
+        workspace, limit = call.workspace_id, query.limit or _PAGE
         if await self._listings.message(workspace, message_id) is None:
             raise NotFound("message: not found in this workspace")
         page = await self._listings.pushes(
@@ -61,16 +61,16 @@ class _Messages:
 
     async def send_draft(self, call: Call) -> Response:
         delivery_id = self._delivery(call)
-        await self._transactional.send_draft(call.actor, call.workspace.workspace_id, delivery_id)
+        await self._transactional.send_draft(call.actor, call.workspace_id, delivery_id)
         return response.about(delivery_id, SentDraftView(delivery_id=str(delivery_id)))
 
     async def drop_draft(self, call: Call) -> Response:
         delivery_id = self._delivery(call)
-        await self._transactional.drop_draft(call.actor, call.workspace.workspace_id, delivery_id)
+        await self._transactional.drop_draft(call.actor, call.workspace_id, delivery_id)
         return response.empty(delivery_id)
 
     def _delivery(self, call: Call) -> DeliveryId:
-        found = self._listings.delivery_ids.read_of(call.workspace.workspace_id, call.segment("id"))
+        found = self._listings.delivery_ids.read_of(call.workspace_id, call.segment("id"))
         if found is None:
             raise NotFound("Message not found")
         return found

@@ -125,7 +125,7 @@ def _shown(name: str, kind: type[ReportQuery], read: Read) -> Callable[[Call], A
 
     async def handle(call: Call) -> Response:
         query = call.queried(kind)
-        table = await read(call.workspace.workspace_id, query)
+        table = await read(call.workspace_id, query)
         if query.format == "json":
             return response.of_json({name.replace("-", "_"): table.rows, **table.beside})
         rows = [flat(row) if isinstance(row, Result) else row for row in table.rows]

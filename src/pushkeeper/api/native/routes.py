@@ -50,14 +50,12 @@ class _Routes:
         self._workspaces = context.services.workspaces
 
     async def all(self, call: Call) -> Response:
-        found = await self._routes.all(call.workspace.workspace_id)
+        found = await self._routes.all(call.workspace_id)
         return response.of_json(RouteListView(routes=[RouteView.of(facts) for facts in found]))
 
     async def pause(self, call: Call) -> Response:
         reason = (await call.read(PauseRequest)).reason or ""
-        await self._routes.pause(
-            call.actor, call.workspace.workspace_id, call.segment("route"), reason=reason
-        )
+        await self._routes.pause(call.actor, call.workspace_id, call.segment("route"), reason=reason)
         return response.of_json(PausedRouteView(route=call.segment("route")))
 
     async def resume(self, call: Call) -> Response:
@@ -73,14 +71,14 @@ class _Routes:
         return response.of_json(DiscardedRefusalsView(route=call.segment("route"), discarded=discarded))
 
     async def _decided(self, call: Call, decide: Callable[..., Awaitable[int]]) -> int:
-        return await decide(call.actor, call.workspace.workspace_id, call.segment("route"))
+        return await decide(call.actor, call.workspace_id, call.segment("route"))
 
     async def options(self, call: Call) -> Response:
-        chosen = await self._workspaces.options(call.workspace.workspace_id)
+        chosen = await self._workspaces.options(call.workspace_id)
         return response.of_json(ChosenOptionsView(options=chosen))
 
     async def choose(self, call: Call) -> Response:
         changes = msgspec.structs.asdict(await call.read(OptionsChange))
         given = {name: value for name, value in changes.items() if value is not UNSET}
-        chosen = await self._workspaces.choose(call.actor, call.workspace.workspace_id, given)
+        chosen = await self._workspaces.choose(call.actor, call.workspace_id, given)
         return response.of_json(ChosenOptionsView(options=chosen))

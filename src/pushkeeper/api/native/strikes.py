@@ -32,12 +32,12 @@ class _Undo:
         self._strikes = context.services.strikes
 
     async def all(self, call: Call) -> Response:
-        found = await self._strikes.all(call.workspace.workspace_id, limit=_LAST)
+        found = await self._strikes.all(call.workspace_id, limit=_LAST)
         return response.of_json(UndoListView(undone=[UndoView.from_attributes(one) for one in found]))
 
     async def undo(self, call: Call) -> Response:
         wanted = await call.read(UndoRequest)
-        workspace, meant = call.workspace.workspace_id, wanted.meant()
+        workspace, meant = call.workspace_id, wanted.meant()
         if wanted.is_dry_run:
             outcome = await self._strikes.foresee(workspace, meant)
         else:

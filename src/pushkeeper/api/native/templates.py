@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
-from pushkeeper.services import validation
 from pushkeeper.services.schemas.templates import (
     NewTemplate,
     OneTemplateView,
@@ -43,29 +42,25 @@ class _Templates:
 
     async def all(self, call: Call) -> Response:
         kind = call.queried(TemplatesQuery).kind
-        found = await self._templates.all(call.workspace.workspace_id, kind)
+        found = await self._templates.all(call.workspace_id, kind)
         return response.of_json(TemplateListView(templates=[TemplateView.of(template) for template in found]))
 
     async def make(self, call: Call) -> Response:
         made = await self._templates.make(
-            call.actor, call.workspace.workspace_id, (await call.read(NewTemplate)).draft()
+            call.actor, call.workspace_id, (await call.read(NewTemplate)).draft()
         )
         return response.of_json(OneTemplateView(template=TemplateView.of(made)), 201)
 
     async def one(self, call: Call) -> Response:
-        found = await self._templates.one(call.workspace.workspace_id, _number(call))
+        found = await self._templates.one(call.workspace_id, call.number("template"))
         return response.of_json(OneTemplateView(template=TemplateView.of(found)))
 
     async def change(self, call: Call) -> Response:
         changed = await self._templates.change(
-            call.actor, call.workspace.workspace_id, _number(call), (await call.read(NewTemplate)).draft()
+            call.actor, call.workspace_id, call.number("template"), (await call.read(NewTemplate)).draft()
         )
         return response.of_json(OneTemplateView(template=TemplateView.of(changed)))
 
     async def delete(self, call: Call) -> Response:
-        await self._templates.delete(call.actor, call.workspace.workspace_id, _number(call))
+        await self._templates.delete(call.actor, call.workspace_id, call.number("template"))
         return response.empty()
-
-
-def _number(call: Call) -> int:
-    return validation.number_of_path(call.segment("id"), "template")

@@ -54,13 +54,13 @@ class _Workspace:
 
     async def credentials(self, call: Call) -> Response:
         """Credentials without their secrets."""
-        found = await self._credentials.of_workspace(call.workspace.workspace_id)
+        found = await self._credentials.of_workspace(call.workspace_id)
         return response.of_json(
             CredentialListView(credentials=[CredentialView.from_attributes(one) for one in found])
         )
 
     async def keys(self, call: Call) -> Response:
-        found = await self._keys.of_workspace(call.workspace.workspace_id)
+        found = await self._keys.of_workspace(call.workspace_id)
         return response.of_json(KeyListView(keys=[KeyView.from_attributes(one) for one in found]))
 
     async def audit(self, call: Call) -> Response:
@@ -68,7 +68,7 @@ class _Workspace:
         limit, before = _page_of(query)
         wanted = AuditFilter(
             before=before or None,
-            workspace_id=call.workspace.workspace_id,
+            workspace_id=call.workspace_id,
             actor=query.actor,
             limit=limit + 1,
         )
@@ -81,8 +81,8 @@ class _Workspace:
         """The last calls of a webhook's endpoint, and what it said."""
         limit, before = _page(call)
         found = await self._webhooks.calls(
-            call.workspace.workspace_id,
-            validation.number_of_path(call.segment("id"), "webhook"),
+            call.workspace_id,
+            call.number("webhook"),
             before=before or None,
             most=limit + 1,
         )
