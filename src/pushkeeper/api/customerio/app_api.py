@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from pushkeeper.web.response import Response
 
 _MOST_AT_ONCE = 100
-_MESSAGES_WINDOW = timedelta(days=183)  # six months
 _LAST_ID = (1 << 128) - 1
 _PREFERENCES = "cio_subscription_preferences"
 _OTHER_CHANNELS = {

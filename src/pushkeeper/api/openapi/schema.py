@@ -16,9 +16,5 @@ def record(required: dict[str, Schema], **more: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": {**required, **more}}
 
 
-def whole(least: int, most: int) -> Schema:
-    return {"type": "integer", "minimum": least, "maximum": most}
-
-
 def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}

@@ -8,10 +8,7 @@ from pushkeeper.core.times import TOO_LATE
 
 TEXT: Schema = {"type": "string"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-# Any members: without `additionalProperties` some generators take it for an empty object.
-OBJECT: Schema = {"type": "object", "additionalProperties": True}
 COUNT: Schema = {"type": "integer"}
-FLAG: Schema = {"type": "boolean"}
 UNIX: Schema = {"type": "integer", "minimum": 0, "maximum": int(TOO_LATE.timestamp()) - 1}
 
 
