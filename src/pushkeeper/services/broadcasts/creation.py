@@ -11,13 +11,15 @@ from pushkeeper.core.broadcasts.schedule import AT_ONCE, passes
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.filters.platforms import platforms
 from pushkeeper.core.model import Content
-from pushkeeper.errors import BadRequest, NotFound
+from pushkeeper.errors import BadRequest, Forbidden, NotFound
 from pushkeeper.services.audiences import read_whole
-from pushkeeper.services.broadcasts.recipients import require_routes, resolve, resolve_devices
-from pushkeeper.services.messages.templates import ContentCheck, SendOptions, letter_of, to_all_phones
+from pushkeeper.services.broadcasts.recipients import resolve, resolve_devices
+from pushkeeper.services.messages.templates import ContentCheck, SendOptions, to_all_phones
+from pushkeeper.store.admin import credentials
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState, Definition
-from pushkeeper.store.messages import snippets, templates
+from pushkeeper.store.delivery import routes
+from pushkeeper.store.messages import templates
 from pushkeeper.store.messages.templates import TemplateKind
 
 if TYPE_CHECKING:
@@ -105,7 +107,8 @@ class Creation:
         letter = await self.letter(workspace, request)
         if request.audience is not None:
             await read_whole(self._database.of(workspace).rows, workspace, request.audience)
-        await require_routes(self._database, workspace)
+        if not await routes.of_workspaces(self._database, [workspace]):
+            raise Forbidden(credentials.NOT_SET_UP)
         return CheckedRequest(request=request, letter=letter)
 
     async def letter(self, workspace: WorkspaceId, request: BroadcastRequest) -> MessageContent:
@@ -130,13 +133,11 @@ class Creation:
             send_to_unsubscribed=bool(to_all) if template is None else to_all,
         )
         try:
-            letter = await letter_of(
-                snippets.finder(self._database, workspace), template, request.content, telling
+            return await self._check.letter(
+                workspace, template, request.content, telling, partial(self._addressed, workspace, request)
             )
-            await self._check.require(workspace, letter, partial(self._addressed, workspace, request))
         except BadRequest as error:
             raise error.under("content") from None
-        return letter
 
     async def _addressed(self, workspace: WorkspaceId, request: BroadcastRequest) -> Collection[Platform]:
         """The platforms that its audience can have."""

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import device_id
-from pushkeeper.errors import BadRequest, Forbidden
-from pushkeeper.store.admin import credentials
+from pushkeeper.errors import BadRequest
 from pushkeeper.store.broadcasts import broadcasts
-from pushkeeper.store.delivery import routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
-    from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
 
@@ -69,13 +66,3 @@ async def resolve_devices(
         elif not ignore_missing:
             raise BadRequest(place, "no device found")
     return found
-
-
-async def require_routes(database: Database, workspace: WorkspaceId) -> None:
-    """Make sure that there is something to send with.
-
-    Raises:
-        Forbidden: the workspace has no credentials.
-    """
-    if not await routes.of_workspaces(database, [workspace]):
-        raise Forbidden(credentials.NOT_SET_UP)

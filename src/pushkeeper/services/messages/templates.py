@@ -17,7 +17,7 @@ from pushkeeper.core.model import PHONES, Content
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
 from pushkeeper.services.audit import audited
 from pushkeeper.store.admin import credentials
-from pushkeeper.store.messages import templates
+from pushkeeper.store.messages import snippets, templates
 from pushkeeper.store.messages.templates import Draft, Template, TemplateKind
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ __all__ = [
     "TemplateKind",
     "Templates",
     "check_liquid",
-    "letter_of",
     "says_something",
     "snippets_of",
     "to_all_phones",
@@ -95,7 +94,7 @@ class SendOptions:
     send_to_unsubscribed: bool | None = None
 
 
-async def letter_of(
+async def _letter(
     snippets: Find, template: Template | None, content: Content, telling: SendOptions
 ) -> MessageContent:
     """What a template says where a content says nothing else; without one, all are sent to if nothing else is told.
@@ -176,9 +175,25 @@ class ContentCheck:
         self._database = database
         self._checks = checks
 
-    async def require(
-        self, workspace: WorkspaceId, letter: MessageContent, addressed: Addressed = to_all_phones
-    ) -> None:
+    async def letter(
+        self,
+        workspace: WorkspaceId,
+        template: Template | None,
+        content: Content,
+        options: SendOptions,
+        addressed: Addressed,
+    ) -> MessageContent:
+        """What a template says where a content says nothing else, checked; the current values of its snippets are stored with it.
+
+        Raises:
+            BadRequest: a text is not Liquid, its snippets are too long, it is empty, or a push service would refuse it.
+            TooLarge: it is larger than one of these services accepts.
+        """
+        letter = await _letter(snippets.finder(self._database, workspace), template, content, options)
+        await self._require(workspace, letter, addressed)
+        return letter
+
+    async def _require(self, workspace: WorkspaceId, letter: MessageContent, addressed: Addressed) -> None:
         """Check a message in every language; `addressed` is called for its platforms only if they matter.
 
         A text is measured for the services that the workspace has credentials for and the platforms that the message is

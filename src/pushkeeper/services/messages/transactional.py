@@ -15,7 +15,6 @@ from pushkeeper.services.messages.templates import (
     ContentCheck,
     MessageContent,
     SendOptions,
-    letter_of,
     says_something,
     to_all_phones,
 )
@@ -23,7 +22,7 @@ from pushkeeper.store.admin import credentials
 from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import devices
-from pushkeeper.store.messages import messages, snippets, templates
+from pushkeeper.store.messages import messages, templates
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people import placeholders, resolution
 
@@ -113,15 +112,16 @@ class TransactionalPushes:
                 `to` is not a device of the person; a cio_id names nobody; `send_at` is more than 90 days ahead.
             Forbidden: the workspace has no credentials to send with.
         """
-        letter = await letter_of(
-            snippets.finder(self._database, push.naming.workspace_id),
+        options = SendOptions(
+            data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed
+        )
+        letter = await self._check.letter(
+            push.naming.workspace_id,
             await self._template(push),
             push.content,
-            SendOptions(
-                data=push.data, language=push.language, send_to_unsubscribed=push.send_to_unsubscribed
-            ),
+            options,
+            partial(self._addressed, push),
         )
-        await self._check.require(push.naming.workspace_id, letter, partial(self._addressed, push))
         now = datetime.now(UTC)
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
             raise BadRequest("send_at", f"cannot be more than {MAX_DAYS_AHEAD} days ahead")
