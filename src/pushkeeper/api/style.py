@@ -14,7 +14,7 @@ from pushkeeper.errors import BadRequest, PushkeeperError, TooLarge, Unauthorize
 from pushkeeper.services import typed, validation
 from pushkeeper.services.api_keys import Caller
 from pushkeeper.web import response
-from pushkeeper.web.body import LARGE, by_size, decode, parse
+from pushkeeper.web.body import LARGE, by_size, decode_object, parse
 from pushkeeper.web.endpoint import Endpoint
 from pushkeeper.web.large_bodies import LARGE_BYTES
 from pushkeeper.web.request import Request
@@ -100,7 +100,7 @@ class Call(msgspec.Struct, frozen=True):
         Raises:
             BadRequest: as `json` does, and as `read` does.
         """
-        return await self._by_size(lambda: read(validation.as_object(decode(self.raw_body), "body")))
+        return await self._by_size(lambda: read(decode_object(self.raw_body)))
 
     async def parts(self) -> tuple[dict[str, Any], Sequence[Check]]:
         """The same, with what is still to be checked of each part of it, so that one that is bad fails alone.

@@ -106,6 +106,18 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - JSON of any shape
     return value
 
 
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a body; an empty body is an empty one.
+
+    Raises:
+        BadRequest: as of `decode`, or it is JSON of another type.
+    """
+    value = decode(raw)
+    if not isinstance(value, dict):
+        raise BadRequest("body", "expected an object", "wrong_type")
+    return value
+
+
 def parse(raw: bytes) -> tuple[Any, Sequence[Check]]:
     """The JSON of a body, and what it is still to be checked for: of a batch by item, so that each fails alone.
 
