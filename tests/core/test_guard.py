@@ -105,7 +105,9 @@ def test_it_remembers_two_hundred_results() -> None:
     assert guard.wave(0.0) is Wave.HOLD
     guard.observe_accepted(1, 0.0)
     assert guard.wave(0.0) is None, "one of the 41 is forgotten, and 40 of 200 are a fifth"
-    guard = seen((Result.AMBIGUOUS, 41), (Result.ACCEPTED, 159))
+    guard = seen((Result.AMBIGUOUS, 60), (Result.ACCEPTED, 140))
+    guard.observe_accepted(10, 0.0)
+    assert guard.wave(0.0) is Wave.HOLD, "50 are left"
     guard.observe_accepted(1_000, 0.0)
     assert guard.wave(0.0) is None
     guard.observe(Result.AMBIGUOUS, device(1), 700.0)

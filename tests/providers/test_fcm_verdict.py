@@ -573,6 +573,29 @@ def test_what_is_kept_of_an_answer_is_short_and_printable():
     assert found.detail.isprintable()
 
 
+BROKEN = [
+    {"@type": kind, "errorCode": 7.5, "fieldViolations": 1, "violations": 1, "statusCode": []}
+    for kind in (FCM_ERROR, APNS_ERROR, BAD_REQUEST, QUOTA_FAILURE)
+]
+
+
+def test_of_details_of_one_kind_the_first_counts_and_fields_are_taken_together():
+    first = error(404, "NOT_FOUND", fcm_error("UNREGISTERED"), fcm_error("INTERNAL"))
+    assert read(first).code == "fcm_unregistered"
+    apples = (apns_error(410, "Unregistered"), apns_error(400, "BadDeviceToken"))
+    assert read(error(400, "INVALID_ARGUMENT", *apples)).code == "fcm_apns_unregistered"
+    fields = (violations("message.android.ttl"), violations("message.token"))
+    found = read(error(400, "INVALID_ARGUMENT", *fields))
+    assert (found.code, found.reason) == ("fcm_invalid_argument_message", "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda detail: str(detail["@type"]).rpartition(".")[2])
+def test_a_detail_that_cannot_be_read_says_nothing(broken):
+    found = read(error(404, "NOT_FOUND", broken, fcm_error("UNREGISTERED")))
+    assert (found.code, found.reason) == ("fcm_unregistered", "UNREGISTERED")
+    assert read(error(429, "RESOURCE_EXHAUSTED", broken)).code == "fcm_quota_exceeded_project"
+
+
 STATUSES = st.sampled_from([200, 204, 400, 401, 403, 404, 413, 429, 500, 502, 503, 504]) | st.integers(
     100, 599
 )
