@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks import model
+from docs.api_pages import api_page
 from pushkeeper import config, errors
-from pushkeeper.api.openapi import document
-from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.cli import main
 from pushkeeper.core.delivery import decision_table, device_status, reason_codes
 from pushkeeper.core.delivery.device_status import DeviceState, LastStatus
@@ -26,9 +25,6 @@ from pushkeeper.simulator import profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from pushkeeper.api.openapi.operation import Operation
-    from pushkeeper.api.openapi.schema import Schema
 
 FOLDER = Path(__file__).parent / "reference"
 PART_BEGINS, PART_ENDS = "<!-- By `make docs` from the code: -->", "<!-- That was it. -->"
@@ -93,13 +89,13 @@ def settings_page() -> str:
         parts += [
             f"## {heading}",
             "",
-            "| setting | default | environment variable | meaning |",
-            "|---|---|---|---|",
+            "| setting | default | meaning, and environment variable |",
+            "|---|---|---|",
         ]
         for name in names:
             default = "see below" if name == "data_dir" else _toml(fields[name].default)
             meaning = " ".join(described[name].split())  # a row of a table is one line
-            parts.append(f"| `{name}` | {default} | `PUSHKEEPER_{name.upper()}` | {meaning} |")
+            parts.append(f"| `{name}` | {default} | {meaning} `PUSHKEEPER_{name.upper()}` |")
         parts.append("")
     return "\n".join(
         [
@@ -200,7 +196,7 @@ def _there(standing: DeviceState | None) -> DeviceState:
 def errors_page() -> str:
     whole, fields = errors.reference()
     shown = {
-        codes: [f"| `{one.code}` | {one.status} | {one.meaning} | {one.remedy} |" for one in of]
+        codes: [f'| <a id="{one.code}"></a>`{one.code}` | {one.status} | {one.meaning} | {one.remedy} |' for one in of]
         for codes, of in (("whole", whole), ("fields", fields))
     }
     head = ["| code | HTTP status | meaning | what to do |", "|---|---|---|---|"]
@@ -211,9 +207,16 @@ def errors_page() -> str:
             "The native API answers an error with its HTTP status and a body like this:",
             "",
             "```json",
-            '{"error": {"code": "wrong_type", "field": "schedule.at", "path": ["schedule", "at"],',
-            ' "message": "Invalid schedule.at: expected a time.", "docs_url": "/api/docs/errors#wrong_type",',
-            ' "request_id": "0f3a1c5e000000000042"}}',
+            "{",
+            '  "error": {',
+            '    "code": "wrong_type",',
+            '    "field": "schedule.at",',
+            '    "path": ["schedule", "at"],',
+            '    "message": "Invalid schedule.at: expected a time.",',
+            '    "docs_url": "/api/docs/errors#wrong_type",',
+            '    "request_id": "0f3a1c5e000000000042"',
+            "  }",
+            "}",
             "```",
             "",
             "`code` is stable: compare it. `message` is for people and may change. `docs_url` leads to the explanation of the code,",
@@ -376,75 +379,6 @@ def status_diagram() -> str:
             "",
         ]
     )
-
-
-def api_page() -> str:
-    parts = [
-        "# Native API reference",
-        "",
-        "Pushkeeper's own calls, for what Customer.io's APIs do not have. Authenticate with an App API key:",
-        "",
-        "```sh",
-        'curl -H "Authorization: Bearer $APP_API_KEY" https://push.example.com/api/v1/devices',
-        "```",
-        "",
-        "A running service describes this API as OpenAPI 3.1 at `/api/openapi.json`, and shows it at `/api/docs`. [Errors](errors.md)",
-        "have a stable code. Sending, people and segments use [Customer.io's calls](customerio.md).",
-        "",
-    ]
-    described = document()
-    schemas = described["components"]["schemas"]
-    for (method, path), operation in OPERATIONS.items():
-        asked = _asked(operation, described["paths"][path][method.lower()], schemas)
-        parts += [f"## {method} {path}", "", f"{operation.summary}.", "", *asked]
-    return "\n".join(parts)
-
-
-def _asked(operation: Operation, described: Schema, schemas: dict[str, Schema]) -> Iterator[str]:
-    """What an operation takes and answers, as far as its schemas say."""
-    rows = [
-        f"| `?{one['name']}` | {_type(_resolved(one['schema'], schemas))} |"
-        for one in described["parameters"]
-        if one["in"] == "query"
-    ]
-    body = described.get("requestBody", {})
-    rows += [f"| `{name}` | {_type(schema)} |" for name, schema in _fields(body, schemas)]
-    if rows:
-        yield from ("| parameter | type |", "|---|---|", *rows, "")
-    answered = [f"`{name}`" for name, _ in _fields(described["responses"][str(operation.status)], schemas)]
-    yield f"Returns {operation.status}{': ' + ', '.join(answered) if answered else ''}."
-    if operation.refused:
-        yield f"Errors: {', '.join(map(str, operation.refused))}."
-    yield ""
-
-
-def _fields(described: Schema, schemas: dict[str, Schema]) -> list[tuple[str, Schema]]:
-    """The fields of a JSON body."""
-    schema = described.get("content", {}).get("application/json", {}).get("schema", {})
-    found = _resolved(schema, schemas).get("properties", {})
-    return [(name, _resolved(one, schemas)) for name, one in found.items()]
-
-
-def _resolved(schema: Schema, schemas: dict[str, Schema]) -> Schema:
-    """A schema itself, where it is one that has a name, or may be null besides."""
-    for one in schema.get("anyOf", ()):
-        if schemas.get(one.get("$ref", "").rpartition("/")[2], {}).get("enum"):
-            return _resolved(one, schemas)
-    return schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-
-
-def _type(schema: Schema) -> str:
-    """A schema in a few words."""
-    kinds = schema.get("type", "object" if "$ref" in schema else "")
-    words = " or ".join([kinds] if isinstance(kinds, str) else kinds)
-    if "enum" in schema:
-        words = ", ".join(f"`{value}`" if value not in {None, ""} else "empty" for value in schema["enum"])
-    if "maximum" in schema and "minimum" in schema:
-        words += f", {schema['minimum']:,} to {schema['maximum']:,}"
-    elif "minimum" in schema:
-        words += f", {schema['minimum']:,} or more"
-    described = schema.get("description")
-    return f"{words}: {described}" if described else words
 
 
 _SCOPES = {

@@ -62,6 +62,20 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(page):
     assert list(faults(page.read_text(encoding="utf-8"))) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_at_most_100_characters(page):
+    text = page.read_text(encoding="utf-8")
+    if "decisions" in page.parts or text.startswith("<!-- Generated"):
+        return
+    long = [
+        number
+        for number, line in prose(text)
+        # A table, a picture and a line without a space cannot be wrapped.
+        if len(line) > 100 and not re.match(r"\s*[|!<]", line) and " " in line.strip()[:100]
+    ]
+    assert long == []
+
+
 def test_a_table_that_does_not_render_is_found():
     assert [number for number, _ in faults("| a | b |\n|---|---|\n| 1 |\n| 1 | 2 |")] == [3]
     assert [number for number, _ in faults("| a | b |\n|---|---|\n| 1 | x\n  y |")] == [3]

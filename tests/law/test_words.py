@@ -73,7 +73,12 @@ def prose(markdown: str) -> str:
 
 def documentation() -> Iterator[tuple[str, str]]:
     """Every page that is written for users; decisions are a record of their time."""
-    pages = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     for page in pages:
         if "decisions" not in page.parts and page.name not in OF_THE_CODE:
             yield str(page.relative_to(ROOT)), prose(page.read_text(encoding="utf-8"))
