@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-ha fast check format bench docs screenshots site lock clean
+.PHONY: help demo test test-oldest test-ha fast check format bench docs examples screenshots site lock clean
 
 help: ## Show what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench: $(READY) ## Measure: the sender beside h2load, the pipeline, the APIs, br
 
 docs: $(READY) ## Write the generated pages of docs/reference
 	PYTHONPATH=. $(BIN)/python docs/generate.py
+
+examples: $(READY) ## Record the examples of the API reference
+	PUSHKEEPER_EXAMPLES=1 $(BIN)/python -m pytest --quiet tests/services/test_api_examples.py
 
 screenshots: $(READY) ## Take the pictures of the documentation anew (needs Chromium)
 	PUSHKEEPER_SCREENSHOTS=docs/images $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py

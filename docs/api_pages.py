@@ -67,7 +67,8 @@ def api_page() -> str:
         "service describes this API as OpenAPI 3.1 at `/api/openapi.json`, and shows it at `/api/docs`. [Errors](errors.md) have a",
         "stable code. Sending, people and segments use [Customer.io's calls](customerio.md).",
         "",
-        *_introduced(),
+        "The examples are recorded by a test, so they are what the service answers. Lists are shortened to two items.",
+        "",
     ]
     examples = _examples()
     described = document()
@@ -105,14 +106,8 @@ def customerio_page() -> str:
     return "\n".join(parts)
 
 
-def _introduced() -> tuple[str, ...]:
-    said = "The examples are recorded by a test, so they are what the service answers. Lists are shortened to two items."
-    return (said, "") if EXAMPLES.exists() else ()
-
-
 def _examples() -> dict[str, dict[str, Any]]:
-    text = EXAMPLES.read_text(encoding="utf-8") if EXAMPLES.exists() else "{}"
-    found: dict[str, dict[str, Any]] = json.loads(text)
+    found: dict[str, dict[str, Any]] = json.loads(EXAMPLES.read_text(encoding="utf-8"))
     return found
 
 

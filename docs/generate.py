@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks import model
-from docs.api_pages import api_page
+from docs.api_pages import api_page, customerio_page
 from pushkeeper import config, errors
 from pushkeeper.cli import main
 from pushkeeper.core.delivery import decision_table, device_status, reason_codes
@@ -419,6 +419,7 @@ def security_page() -> str:
 
 PAGES = {
     "api.md": api_page,
+    "customerio-examples.md": customerio_page,
     "metrics.md": metrics_page,
     "status.svg": status_diagram,
     "simulator-switches.md": switches_page,

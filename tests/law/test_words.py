@@ -60,7 +60,15 @@ BANNED = {
 PATTERN = re.compile("|".join(rf"\b(?:{phrase})\b" for phrase in BANNED), re.IGNORECASE)
 
 # Written by docs/generate.py from texts of the code, which have a place of their own.
-OF_THE_CODE = {"api.md", "cli.md", "metrics.md", "simulator-switches.md", "status.md", "verdicts.md"}
+OF_THE_CODE = {
+    "api.md",
+    "cli.md",
+    "customerio-examples.md",
+    "metrics.md",
+    "simulator-switches.md",
+    "status.md",
+    "verdicts.md",
+}
 
 
 def prose(markdown: str) -> str:
