@@ -196,7 +196,10 @@ def _there(standing: DeviceState | None) -> DeviceState:
 def errors_page() -> str:
     whole, fields = errors.reference()
     shown = {
-        codes: [f'| <a id="{one.code}"></a>`{one.code}` | {one.status} | {one.meaning} | {one.remedy} |' for one in of]
+        codes: [
+            f'| <a id="{one.code}"></a>`{one.code}` | {one.status} | {one.meaning} | {one.remedy} |'
+            for one in of
+        ]
         for codes, of in (("whole", whole), ("fields", fields))
     }
     head = ["| code | HTTP status | meaning | what to do |", "|---|---|---|---|"]
