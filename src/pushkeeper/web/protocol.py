@@ -14,6 +14,7 @@ from pushkeeper.errors import Unreachable
 from pushkeeper.observability.logs import logger
 from pushkeeper.web.capacity import count
 from pushkeeper.web.refusal import Refusal, Refused
+from pushkeeper.web.response_writer import ResponseWriter
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_taken_bytes",
         "_tasks",
         "_window_bytes",
+        "_writer",
         "arrival",
         "capacity",
         "held",
@@ -94,6 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self._writer = ResponseWriter(transport, self.loop)
         self.is_made = True
         if self in self.capacity.open:
             self.capacity.wait(self, None, 0.0)  # the handshake is over: it has as long again for its request
@@ -232,6 +235,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._has_turn = True
             self.capacity.running += 1
         self._tasks += 1
+        cycle.transport = self._writer  # type: ignore[assignment]  # it has all that answers are written by
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self._on_task_done)
         self.tasks.add(task)
@@ -261,6 +265,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Begin with the next request that waits, or wait for one."""
         capacity = self.capacity
+        self._writer.flush()
         self.server_state.total_requests += 1
         if self.pipeline or self._in_head:
             waiting = sum(len(cycle.body) for cycle, _ in self.pipeline)
@@ -377,6 +382,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end(self, refusal: Refusal | None) -> None:
         """Say why, and close; go on reading for a moment, as else the client may lose the answer."""
+        self._writer.flush()
         if refusal is not None:
             self.transport.write(refusal.response)
         if self.transport.can_write_eof():
