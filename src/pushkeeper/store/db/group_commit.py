@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -83,6 +82,7 @@ class Combiner(Generic[Call, Result]):
         self._turns: Turns[Call] = Turns(most=most, most_serial=_SERIAL, most_groups_of_one=max(lanes - 1, 1))
         self._lanes = lanes
         self._most_unfinished = most_unfinished
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._started_at = 0.0
         self._under_way: set[asyncio.Task[None]] = set()
         self._serial_under_way: set[asyncio.Task[None]] = set()
@@ -138,10 +138,9 @@ class Combiner(Generic[Call, Result]):
             )
 
     def _add(self, calls: Sequence[Call]) -> list[asyncio.Future[Result]]:
-        loop = asyncio.get_running_loop()
+        loop = self._running_loop()
         # The loop's own clock stands still within a turn.
-        now = time.monotonic()
-        times = perf_counter(), now + patience.for_turn_s(inf), now + patience.for_answer_s()
+        times = perf_counter(), *patience.deadlines(time.monotonic())
         waiting: list[_Waiting[Call, Result]] = [
             _Waiting(call, self._keys(call), loop.create_future(), times) for call in calls
         ]
@@ -149,6 +148,12 @@ class Combiner(Generic[Call, Result]):
             self._turns.add(one)
         self._start()
         return [one.answer for one in waiting]
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop, kept: for each look CPython 3.11 asks the system for the number of the process."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     async def drain(self) -> None:
         """Wait until nothing is waiting or under way."""
@@ -160,7 +165,7 @@ class Combiner(Generic[Call, Result]):
             group = self._turns.next_group()
             if not group:
                 break
-            self._started_at = asyncio.get_running_loop().time()
+            self._started_at = self._running_loop().time()
             self._launch(group, self._under_way)
         while self._turns.serial_ready and len(self._serial_under_way) < _SERIAL_LANES:
             group = self._turns.next_serial_group()
@@ -175,13 +180,13 @@ class Combiner(Generic[Call, Result]):
             return False
         if len(self._under_way) == 1 and self._turns.ready >= _AMPLE:
             return True
-        return asyncio.get_running_loop().time() - self._started_at >= _SLOW_S
+        return self._running_loop().time() - self._started_at >= _SLOW_S
 
     def _launch(self, group: list[Waiting[Call]], under_way: set[asyncio.Task[None]]) -> None:
         calls = cast("list[_Waiting[Call, Result]]", group)
         self._calls.observe(len(calls))
         self._waits.observe(perf_counter() - calls[0].since)
-        asyncio.get_running_loop().call_later(_SLOW_S, self._start)
+        self._running_loop().call_later(_SLOW_S, self._start)
         task = asyncio.create_task(self._run(calls))
         under_way.add(task)
 

@@ -89,10 +89,19 @@ def spent() -> Patience:
 
 def for_turn_s(most_s: float = TURN_S) -> float:
     """How long to wait for a turn or a connection from now on, so that time for an answer is left; 0 when all is spent."""
-    left_s = _current.get().left_s
-    return min(most_s, max(left_s - ANSWER_S, min(left_s, 1.0)))
+    return min(most_s, _for_turn_s(_current.get().left_s))
 
 
 def for_answer_s() -> float:
     """How long to wait for what is asked now; infinite where there is no limit."""
     return _current.get().left_s
+
+
+def deadlines(now: float) -> tuple[float, float]:
+    """Until when to wait for a turn, so that time for an answer is left, and until when for the answer."""
+    left_s = _current.get().left_s
+    return now + _for_turn_s(left_s), now + left_s
+
+
+def _for_turn_s(left_s: float) -> float:
+    return max(left_s - ANSWER_S, min(left_s, 1.0))
