@@ -85,6 +85,30 @@ async def test_only_a_transaction_that_others_were_before_is_tried_again(
     assert tries == (5 if sqlstate.startswith("40") else 1)
 
 
+@pytest.mark.parametrize(("sqlstate", "tries"), [("40001", 5), ("40P01", 5), ("53100", 1), ("23502", 1)])
+async def test_a_change_of_one_statement_is_tried_again_as_a_transaction_is(
+    database: Database, sqlstate: str, tries: int
+) -> None:
+    # What a sequence gave out stays given out.
+    await database.owned.value("create sequence if not exists tries")
+    await database.owned.value("grant all on sequence tries to public")
+    before = await database.value("select nextval('tries')")
+    with pytest.raises((Unreachable, asyncpg.NotNullViolationError)):
+        await database.change(
+            f"do $$ begin perform nextval('tries'); raise exception 'as told' using errcode = '{sqlstate}'; end $$"
+        )
+    assert await database.value("select nextval('tries')") - before - 1 == tries
+    await database.owned.value("drop sequence tries")
+
+
+async def test_a_change_of_one_statement_is_committed(database: Database) -> None:
+    await database.owned.value("create table if not exists changes (number int primary key)")
+    await database.owned.value("grant all on changes to public")
+    await database.change("insert into changes values ($1) on conflict do nothing", 7)
+    assert await database.value("select number from changes") == 7
+    await database.owned.value("drop table changes")
+
+
 async def test_a_statement_alone_that_others_were_before_says_so(database: Database) -> None:
     with pytest.raises(Busy):
         await database.value(raising("40P01"))

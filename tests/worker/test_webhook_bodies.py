@@ -116,7 +116,7 @@ class Tenant:
             reported_at=datetime.now(UTC),
             **said,
         )
-        await self.database.in_transaction(lambda connection: app_reports.insert(connection, [report]))
+        await app_reports.insert(self.database, [report])
 
     async def posted(self) -> list[tuple[Webhook, dict[str, Any]]]:
         """What each webhook is told, as JSON on the wire."""

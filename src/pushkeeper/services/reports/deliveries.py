@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Count
     from pushkeeper.store.messages.messages import AnswerCount, ListedDelivery, Page
     from pushkeeper.store.messages.template_series import Period
@@ -193,10 +192,7 @@ class DeliveryReports:
         await self._reports.drain()
 
     async def _commit(self, told: Sequence[Report]) -> list[None]:
-        async def work(connection: Connection) -> None:
-            await app_reports.insert(connection, told)
-
-        await self._database.in_transaction(work)
+        await app_reports.insert(self._database, told)
         return [None] * len(told)
 
     async def device_counts(self, workspace: WorkspaceId) -> list[Count]:

@@ -92,7 +92,8 @@ class Database(Statements):
         # Without a name a statement is prepared and run in two steps, and a pooler may have each done by another server
         # process, but for those of one transaction.
         alone = self._acquired if statement_cache_size else self._transaction
-        super().__init__(alone, self._transaction)
+        self._statistics = Statistics(alone)
+        super().__init__(alone, self._transaction, self._statistics.committed)
         self._pools = Pools(url, statement_cache_size=statement_cache_size)
         self._pool = self._pools.add(connections, self._prepare)
         self._survey_pool = self._pools.add(surveys.AT_ONCE, self._prepare_for_surveys)
@@ -106,7 +107,6 @@ class Database(Statements):
         self.replica: Replica | None = None
         self._rows_are_secured = False
         self.is_pooled = False
-        self._statistics = Statistics(alone)
         self.unreadable = UnreadableRows(alone)
 
     @classmethod

@@ -85,11 +85,13 @@ class Statements(Reads):
         self,
         alone: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]],
         together: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]],
+        committed: Callable[[], None] | None = None,
     ) -> None:
-        """`alone` gives a connection for one statement, `together` one in a transaction."""
+        """`alone` gives a connection for one statement, `together` one in a transaction; `committed` hears of each `change`."""
         super().__init__(self._on_one)
         self._alone = alone
         self._together = together
+        self._committed = committed
 
     async def _on_one(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         async with self._alone() as connection:
@@ -103,7 +105,8 @@ class Statements(Reads):
         Raises:
             TooSlow: one of its statements takes longer than `within_s`.
         """
-        for attempt in range(_ATTEMPTS_ON_CONFLICT):
+
+        async def attempt() -> T:
             try:
                 async with self._together() as connection:
                     if within_s is not None:
@@ -113,11 +116,39 @@ class Statements(Reads):
                 if within_s is None:
                     raise
                 raise TooSlow(f"a query of it takes longer than {within_s:g} s") from None
-            except _WORTH_ANOTHER_TRY as error:
-                if attempt == _ATTEMPTS_ON_CONFLICT - 1:
-                    if isinstance(error, asyncpg.ForeignKeyViolationError):
-                        raise  # no race: what it refers to does not come back
-                    raise Unreachable(
-                        "the database is too busy: other transactions were first five times in a row"
-                    ) from error
-        raise AssertionError  # the last attempt returns or raises
+
+        return await _despite_others(attempt)
+
+    async def change(self, query: str, *args: object) -> None:
+        """Run one statement and commit it, without a transaction around it, which would cost two more round trips.
+
+        A deadlock or a lost race runs it again.
+        """
+
+        async def attempt() -> None:
+            async with self._alone() as connection:
+                await connection.execute(query, *args)
+
+        await _despite_others(attempt)
+        if self._committed is not None:
+            self._committed()
+
+
+async def _despite_others(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What an attempt comes to, of several where others were first.
+
+    Raises:
+        Unreachable: they were five times in a row.
+    """
+    for number in range(_ATTEMPTS_ON_CONFLICT):
+        try:
+            return await attempt()
+        except _WORTH_ANOTHER_TRY as error:
+            if number < _ATTEMPTS_ON_CONFLICT - 1:
+                continue
+            if isinstance(error, asyncpg.ForeignKeyViolationError):
+                raise  # no race: what it refers to does not come back
+            raise Unreachable(
+                "the database is too busy: other transactions were first five times in a row"
+            ) from error
+    raise AssertionError  # the last attempt returns or raises

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.db.driver import Connection
 
 SQL = load_queries(__name__)
 
@@ -50,7 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     action: str | None = None
 
 
-async def insert(connection: Connection, reports: Sequence[Report]) -> None:
+async def insert(database: Database, reports: Sequence[Report]) -> None:
     """Write what is new among reports of pushes that were sent."""
     rows = [
         (
@@ -66,7 +65,7 @@ async def insert(connection: Connection, reports: Sequence[Report]) -> None:
         )
         for report in reports
     ]
-    await connection.execute(SQL["insert"], *columns(rows, 9))
+    await database.change(SQL["insert"], *columns(rows, 9))
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@
 -- Reports of pushes to people who are there, each metric once for a device. A token that is neither of a device that the
 -- message went to nor of one that the person has names no device. A report without an authenticated id ($9) counts only
 -- for a device that the message went to: only its phone knows both.
+-- across workspaces: a group is of all who report, and each report is of the workspace that its delivery's id names.
 with told as (
     select r.*, m.created_at, w.token_ownership
     from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::boolean[])
