@@ -189,7 +189,7 @@ async def test_a_token_of_somebody_else_is_no_place_to_send_to(sender):
 async def test_a_workspace_without_credentials_is_told_so(door):
     status, answer = await door.app("POST", SEND, {"identifiers": {"id": "42"}, "title": "x"})
     assert status == 403
-    assert "set up" in answer["meta"]["error"]
+    assert "no FCM or APNs credentials" in answer["meta"]["error"]
     assert not any((await door.counts()).values())
 
 
@@ -228,7 +228,7 @@ BAD_SENDS = [
     ({**GOOD, "transactional_message_id": []}, "transactional_message_id"),
     ({**GOOD, "title": 7}, "title"),
     ({**GOOD, "title": "Hello {{ customer.name"}, "title"),
-    ({**GOOD, "title": "Hello {{ customer.name | shout }}"}, "line 1, column 26: there is no filter 'shout'"),
+    ({**GOOD, "title": "Hello {{ customer.name | shout }}"}, "line 1, column 26: unknown filter 'shout'"),
     ({**GOOD, "message": "{% if x %}"}, "message"),
     ({**GOOD, "link": "app://{% include 'x' %}"}, "link"),
     ({**GOOD, "image_url": "https://x.io/{{ x }.png"}, "image_url"),

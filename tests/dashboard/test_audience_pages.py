@@ -266,8 +266,8 @@ async def test_where_it_is_used_is_told_and_keeps_it_from_being_deleted(
     assert "an audience cannot reference itself" in said_beside(circle, "filter")
     rows = list(csv.DictReader(io.StringIO((await operator.get(caveat.path(".csv"))).text)))
     assert [(row["kind"], row["used_by"]) for row in rows] == [
-        ("Device filter", f"audience {other.segment_id}"),
-        ("Person filter", ""),
+        ("device filter", f"audience {other.segment_id}"),
+        ("person filter", ""),
     ]
 
 
