@@ -42,6 +42,11 @@ def _variants(template: str, templates: set[str]) -> list[str]:
     return [*doubled, f"{template}/", f"{template}//", f"//{template}/"]
 
 
+def of_any_request(body: bytes) -> bytes:
+    """An answer without the number of its request."""
+    return re.sub(rb'"request_id":"[0-9a-f]+"', b"", body)
+
+
 async def test_each_route_answers_with_a_slash_too_many_as_without(inside: Inside) -> None:
     tried = 0
     routes = routes_of(inside.app)
@@ -50,7 +55,10 @@ async def test_each_route_answers_with_a_slash_too_many_as_without(inside: Insid
         expected = await inside.ask(method, path, b"")
         for variant in _variants(template, {other for _, other in routes}):
             seen = await inside.ask(method, _PARAMETER.sub("7%2F%2F8", variant), b"")
-            assert (seen.status, seen.body) == (expected.status, expected.body), (method, variant)
+            assert (seen.status, of_any_request(seen.body)) == (
+                expected.status,
+                of_any_request(expected.body),
+            ), (method, variant)
             tried += 1
     assert tried > 500
 

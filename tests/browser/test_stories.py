@@ -158,7 +158,7 @@ def test_without_any_script_the_pages_still_work(opened: Callable[..., Watched],
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("to see it stop").first).to_be_visible()
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("It goes on")).to_be_visible()
+    expect(page.get_by_text("Route resumed")).to_be_visible()
 
 
 def test_times_are_told_in_the_zone_of_whoever_reads_them(
@@ -327,7 +327,7 @@ def test_an_empty_installation_leads_to_a_workspace_and_its_keys(
     expect(page.get_by_role("heading", name="Get started")).to_be_visible()
     page.get_by_role("link", name="Upload them here").click()
     page.get_by_role("link", name="Upload a service account").click()
-    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Save credentials").click()
     expect(page.get_by_text("Choose a file").last).to_be_visible()
 
 

@@ -180,4 +180,4 @@ def test_what_the_unit_starts_is_well_and_ends_in_the_time_that_it_is_given(fold
 def well(data):
     found = answer("doctor", "--data", data)
     workers = next(finding for finding in found["findings"] if finding["check"] == "workers")
-    return found if workers["said"] == "2 alive" else None
+    return found if workers["said"] == "2 running" else None

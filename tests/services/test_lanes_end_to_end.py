@@ -108,7 +108,7 @@ async def test_a_first_refusal_on_a_new_route_waits_for_the_route_to_prove_itsel
         return bool((await tenant.routes())[IOS]["held"])
 
     await eventually(is_held)
-    assert (await tenant.message(delivery))["failure_message"] == "held: unproven 400 BadDeviceToken"
+    assert (await tenant.message(delivery))["failure_message"] == "on hold: unproven 400 BadDeviceToken"
     assert await tenant.status(bad) == ""
     await tenant.push(good[:12])
     assert sorted(push["ending"] for push in await tenant.settled(2)) == ["accepted", "bounced"]

@@ -141,8 +141,10 @@ async def test_who_makes_much_work_makes_nobody_else_wait_for_all_of_it(tenant: 
     await tenant.make_due()
     await neighbour.push("cleo", title="{% for i in (1..2) %}{{ i }}{% endfor %}")
     await neighbour.settled(1)
+    [settled] = await neighbour.pushes()
     assert alert(neighbour, theirs)["title"] == "12"
-    assert len(await tenant.pushes()) < 40
+    # By when each was settled, as the test itself may be late to look.
+    assert sum(push["settled_at"] <= settled["settled_at"] for push in await tenant.pushes()) < 40
     await tenant.settled(40)
 
 

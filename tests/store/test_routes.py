@@ -244,7 +244,7 @@ async def test_an_operator_pauses_once_and_says_why(desk):
     await desk.routing.pause(BY, desk.workspace_id, ANDROID, reason="maintenance")
     paused = await desk.route(ANDROID)
     assert (paused.pause_kind, paused.pause_reason, paused.probe_at) == ("operator", "maintenance", None)
-    with pytest.raises(Conflict, match="paused already"):
+    with pytest.raises(Conflict, match="already paused"):
         await desk.routing.pause(BY, desk.workspace_id, ANDROID)
 
 

@@ -233,17 +233,9 @@ where workspace_id = $1 and broadcast_id = $2 and state in ('pending', 'failed')
 returning broadcast_id;
 
 -- name: fail_import
--- An import can't go on, and why; what is written of it stays, and its file goes.
-with failed as (
-    update imports set state = 'failed', failure = $4, updated_at = now(), claimed_until = null, claim_id = null,
-        last_error = $4
-    where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending'
-    returning workspace_id, import_id
-),
-seen as (
-    delete from import_keys k using failed f where k.workspace_id = f.workspace_id and k.import_id = f.import_id
-)
-delete from import_parts p using failed f where p.workspace_id = f.workspace_id and p.import_id = f.import_id;
+-- An import can't go on, and why; what is written of it stays, as does its file, for another attempt.
+update imports set state = 'failed', failure = $4, updated_at = now(), claimed_until = null, claim_id = null, last_error = $4
+where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending';
 
 -- name: retry_export
 -- An export is written again, now and with all its attempts.
@@ -253,9 +245,10 @@ where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed')
 returning export_id;
 
 -- name: retry_import
--- An import has its next attempt now, and all of its attempts again; one that failed for good has no file any more.
-update imports set last_error = null, attempts = 0, next_attempt_at = now(), updated_at = now()
-where workspace_id = $1 and import_id = $2 and state = 'pending'
+-- An import goes on, now and with all its attempts.
+update imports set state = 'pending', failure = null, last_error = null, attempts = 0, next_attempt_at = now(),
+    updated_at = now()
+where workspace_id = $1 and import_id = $2 and state in ('pending', 'failed')
 returning import_id;
 
 -- name: retry_webhook
@@ -285,8 +278,8 @@ select export_id from cancelled;
 -- name: cancel_import
 -- An import is not wanted any more: what is written of it stays, and its file goes.
 with cancelled as (
-    update imports set state = 'cancelled', updated_at = now(), claimed_until = null, claim_id = null
-    where workspace_id = $1 and import_id = $2 and state in ('uploading', 'pending')
+    update imports set state = 'cancelled', failure = null, updated_at = now(), claimed_until = null, claim_id = null
+    where workspace_id = $1 and import_id = $2 and state in ('uploading', 'pending', 'failed')
     returning workspace_id, import_id
 ),
 seen as (

@@ -70,6 +70,7 @@ class DeletedRows:
     named: int = 0
     failed_changes: int = 0
     exports: int = 0
+    imports: int = 0
     outbox: int = 0
 
     def __bool__(self) -> bool:
@@ -162,7 +163,7 @@ async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: da
 
     These are unreferenced messages, reports, failed changes, exports, and events that no webhook fetched.
     """
-    messages = reports = named = failed_changes = exports = outbox = 0
+    messages = reports = named = failed_changes = exports = imports = outbox = 0
     if keep.pushes_days is not None:
         day = _midnight_of(now - timedelta(days=keep.pushes_days))
         before = _first_id_of(day)
@@ -175,6 +176,8 @@ async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: da
     if keep.exports_days is not None:
         written = now - timedelta(days=keep.exports_days)
         exports = await _by_pages(database, SQL["forget_exports"], workspace, written)
+        imports = await _by_pages(database, SQL["forget_imports"], workspace, written)
+        await _by_pages(database, SQL["forget_import_keys"], workspace, written)
     if keep.outbox_days is not None:
         happened = now - timedelta(days=keep.outbox_days)
         outbox = await _by_pages(database, SQL["forget_outbox"], workspace, happened)
@@ -184,6 +187,7 @@ async def forget(database: Database, workspace: WorkspaceId, keep: Keep, now: da
         named=named,
         failed_changes=failed_changes,
         exports=exports,
+        imports=imports,
         outbox=outbox,
     )
 

@@ -96,6 +96,24 @@ where workspace_id = $1 and export_id = any (array(
     order by export_id
     limit $3));
 
+-- name: forget_imports
+-- Old imports that ended, or whose file was never uploaded to its end; with their files.
+delete from imports
+where workspace_id = $1 and import_id = any (array(
+    select import_id from imports
+    where workspace_id = $1 and state <> 'pending' and updated_at < $2
+    order by import_id
+    limit $3));
+
+-- name: forget_import_keys
+-- What imports named that are not there any more; whatever the time is.
+delete from import_keys
+where workspace_id = $1 and $2::timestamptz is not null and ctid = any (array(
+    select k.ctid from import_keys k
+    where k.workspace_id = $1 and not exists (
+        select from imports i where i.workspace_id = k.workspace_id and i.import_id = k.import_id)
+    limit $3));
+
 -- name: forget_outbox
 -- Of the oldest that waits for each webhook, what is so old that nobody comes for it.
 delete from outbox o
