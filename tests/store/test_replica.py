@@ -55,6 +55,23 @@ async def replicated(standby: Server, database: Database) -> AsyncIterator[Datab
         yield opened
 
 
+@pytest_asyncio.fixture(autouse=True)
+async def nothing_left(standby: Server) -> AsyncIterator[None]:
+    """What a test asked the standby ends with it: what is replayed next might have to wait for it."""
+    yield
+    await standby.value(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%pg_sleep(60)%' "
+        "and pid <> pg_backend_pid()"
+    )
+
+
+async def has_made(standby: Server, database: Database) -> None:
+    """Wait until the standby has a database too: on a busy machine it makes its copy for long."""
+    name = urlsplit(database.url).path.removeprefix("/")
+    there = "select exists (select from pg_database where datname = $1)"
+    await eventually(lambda: standby.value(there, name), within_s=180)
+
+
 async def answered_there(database: Database, tenant: WorkspaceId) -> bool:
     [row] = await database.survey("select $1::bigint, pg_is_in_recovery() as there", tenant)
     return bool(row["there"])
@@ -331,7 +348,7 @@ async def test_only_a_standby_of_this_primary_on_its_timeline_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("standby", "trouble"),
+    ("said", "trouble"),
     [
         ({}, None),
         ({"replayed": 0}, None),
@@ -345,18 +362,19 @@ async def test_only_a_standby_of_this_primary_on_its_timeline_is_asked(
     ],
 )
 def test_what_is_known_of_a_standby_says_whether_it_is_ours(
-    standby: dict[str, Any], trouble: Trouble | None
+    said: dict[str, Any], trouble: Trouble | None
 ) -> None:
     same = {"system_identifier": 1, "database": 1, "workspaces": 1, "timeline": 2}
     ours = {**same, "standby": True, "replayed": 8, "age_s": 0.0}
     primary = Primary(**same, flushed=8, ends_a_page=False)
-    assert Standby(**{**ours, **standby}).trouble(primary) is trouble
+    assert Standby(**{**ours, **said}).trouble(primary) is trouble
 
 
 async def test_another_database_or_schema_of_the_same_server_is_not_asked(
     database: Database, standby: Server, tenant: WorkspaceId
 ) -> None:
     async with side_by_side(database) as (one, two):
+        await has_made(standby, one)
         for asked, at, trouble in (
             (one, one, None),
             (one, two, Trouble.OTHER_DATABASE),
@@ -372,10 +390,12 @@ async def test_without_its_primary_it_answers_nothing(
     database: Database, standby: Server, tenant: WorkspaceId
 ) -> None:
     """Nobody can say what it ought to have."""
-    async with own_database(database) as own, reading_from(same_place(standby, own), own) as opened:
-        await eventually(lambda: opened.reading(tenant).value(THERE))  # it may be busy making this database
-        async with gone(own, database):
-            with pytest.raises(Unreachable):
-                await opened.reading(tenant).value(THERE)
-            assert replica_of(opened).trouble is Trouble.PRIMARY_AWAY
-        await eventually(lambda: opened.reading(tenant).value(THERE))
+    async with own_database(database) as own:
+        await has_made(standby, own)
+        async with reading_from(same_place(standby, own), own) as opened:
+            await eventually(lambda: opened.reading(tenant).value(THERE))
+            async with gone(own, database):
+                with pytest.raises(Unreachable):
+                    await opened.reading(tenant).value(THERE)
+                assert replica_of(opened).trouble is Trouble.PRIMARY_AWAY
+            await eventually(lambda: opened.reading(tenant).value(THERE))
