@@ -68,11 +68,12 @@ test-ha: $(READY) $(HA) ## Pull cables on a PostgreSQL cluster, 10 minutes (as r
 fast: $(READY) ## Run what needs no database and no other process: pure rules, provider tables, the worker's decisions, the law
 	$(BIN)/python -m pytest -n logical --dist loadfile --pure --ignore tests/core/test_template_cost.py tests/core tests/providers tests/worker tests/law
 
-check: $(READY) ## Lint, types, the import law, and known vulnerabilities where the advisories can be had
+check: $(READY) ## Lint, types, the import law, banned words, and known vulnerabilities where the advisories can be had
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet -p no:cacheprovider tests/law/test_words.py
 	$(BIN)/python requirements/audit.py
 
 format: $(READY) ## Put the code into shape
