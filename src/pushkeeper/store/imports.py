@@ -1,4 +1,4 @@
-"""Imports: files that bring people and devices, part by part, and what came of their records."""
+"""Imports: files that bring people and devices, part by part, and the result of their records."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ async def write(
 async def _write_devices(
     connection: Connection, now: Import, batch: Batch, who: dict[int, PersonId]
 ) -> dict[DeviceId, str]:
-    """What became of each device that has an owner: `new`, `known`, `moved`, `owned` or `blocked`."""
+    """The outcome of each device that has an owner: `new`, `known`, `moved`, `owned` or `blocked`."""
     outcomes: dict[DeviceId, str] = {}
     waiting: dict[DeviceId, NewDevice] = {}
     for one in batch.devices.values():

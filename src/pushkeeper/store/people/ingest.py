@@ -106,10 +106,10 @@ def anonymous_keys(workspace: WorkspaceId, anonymous_id: str | None) -> tuple[Ha
 async def write(connection: Connection, calls: Sequence[Call], hashes: IdentifierHashes) -> list[object]:
     """Write calls, none of which concerns what another has alone; each is answered in its place.
 
-    A Tell is answered by the person, None when nobody is meant, or the BadRequest that refuses it; an Act by its result.
+    An update is answered by the person, None when nobody is meant, or the BadRequest that refuses it; a command by its result.
 
     Raises:
-        BadRequest: one asks for too much, and has done something else already; or an Act refuses.
+        BadRequest: one asks for too much, and has done something else already; or a command refuses.
     """
     namings = {
         p: c.naming for p, c in enumerate(calls) if isinstance(c, PersonUpdate) and c.naming is not None
