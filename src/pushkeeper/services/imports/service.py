@@ -121,6 +121,7 @@ class Imports:
         """Count or write the records that are not done."""
         batches = await self._batches(found, file, found.records)
         of = self._database.of(claim.workspace_id)
+        written = 0
         while True:
             batch = await asyncio.to_thread(batches.next)
             if not batch.records:
@@ -142,7 +143,10 @@ class Imports:
                 return after
 
             found = await of.in_transaction(work)
-            self._database.grew(batch.records)
+            written += 1
+            # After the first batch, and each time that twice as many are written.
+            if written & (written - 1) == 0:
+                self._database.grew()
 
     async def _verify(self, found: Import, claim: Claim, file: BinaryIO) -> None:
         """Compare the file's devices with those that are there."""

@@ -183,9 +183,9 @@ class Database(Statements):
     # Good for as long as this process lives, until it is given those of an installation.
     hashes = IdentifierHashes(Secret(os.urandom(32)))
 
-    def grew(self, rows: int) -> None:
-        """So many rows were written at once: plans that are made for small tables may be outgrown."""
-        self._statistics.committed(rows)
+    def grew(self) -> None:
+        """Much was written: plans that are made for small tables may be outgrown."""
+        self._statistics.look()
 
     async def close(self) -> None:
         """Give back every connection; what still runs is cut off after five seconds."""

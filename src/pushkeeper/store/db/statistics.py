@@ -76,16 +76,17 @@ class Statistics:
         finally:
             self._learning.release()
 
-    def committed(self, transactions: int = 1) -> None:
-        """Look at sizes after 8 transactions, after 16, 32 and so on: a new database grows fast, an old one does not.
+    def committed(self) -> None:
+        """Look at sizes after 8 transactions, after 16, 32 and so on: a new database grows fast, an old one does not."""
+        self._commits += 1
+        if self._commits >= _FIRST_LOOK and self._commits & (self._commits - 1) == 0:
+            self.look()
 
-        One that writes as much as many counts as so many.
-        """
-        before, self._commits = self._commits, self._commits + transactions
-        if self._commits >= _FIRST_LOOK and self._commits.bit_length() > before.bit_length():
-            looking = asyncio.create_task(self._look_again())
-            self._looking.add(looking)
-            looking.add_done_callback(self._looking.discard)
+    def look(self) -> None:
+        """Look at sizes now, in the background."""
+        looking = asyncio.create_task(self._look_again())
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
 
     def close(self) -> None:
         """Look no more."""
