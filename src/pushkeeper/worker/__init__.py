@@ -1,1 +1,1 @@
-"""Claims batches, sends them, settles what came of it."""
+"""Claims batches, sends them, settles their results."""

@@ -1,7 +1,7 @@
 """Cancellations: what a worker heard that makes pushes in its hands unwanted, before they left.
 
 Their message is cancelled or paused, or their device is gone or somebody else's by now. What has left already cannot be
-taken back; what has not goes into the queue again, where prepare sees what became of it.
+taken back; what has not goes into the queue again, where prepare looks at it again.
 """
 
 from __future__ import annotations

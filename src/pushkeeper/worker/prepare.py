@@ -133,7 +133,7 @@ class PrepareStage:
     def _look(
         self, work: Work, target: Target, message: MessageToSend, ways: RouteTable[Route], moment: Moment
     ) -> PushResult | ClaimedPush:
-        """What becomes of one target: a push that may leave now, which its lane counts, or a result already."""
+        """The outcome for one target: a push that may leave now, which its lane counts, or a result already."""
         if self._cancellations.is_stale(target.device_id, moment.read_at):
             return SetAside(work, target, NO_LANE, moment.wall, anew=True)
         fate = final_check.decide(target, message, ways, moment.wall)

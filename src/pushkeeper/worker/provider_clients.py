@@ -1,4 +1,4 @@
-"""Provider clients: one for each credential, opened when it is needed and anew when the credential changes."""
+"""Provider clients: one for each credential, opened when it is first needed, and again when the credential changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results: what came of pushes, and what each becomes in the store. No I/O."""
+"""Results: the outcomes of pushes, and what each is written as. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: what was sent, to whom, and what came of it."""
+"""Messages: what was sent, to whom, and the outcome."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Guard:
         self._names = context.cookies
 
     async def respond(self, request: Request, handler: PageRoute) -> Response:
-        """The page, or what came of the form."""
+        """The page, or the result of the form."""
         segments = {
             name: request.segment(name, "address").replace("\0", "") for name in request.scope["path_params"]
         }

@@ -1,4 +1,4 @@
-"""Broadcasts: what was written, what is to be expected of it, how it goes while it is sent, and what came of it."""
+"""Broadcasts: their content, estimate, progress and results."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class _Broadcasts:
         return await csv_of_pages("broadcasts", _COLUMNS, read, None)
 
     async def show(self, request: PageRequest) -> Response:
-        """One broadcast: of a draft what is to be expected of it, else how it goes and what came of it."""
+        """One broadcast: the estimate of a draft, or the progress and results."""
         standing = await self._standing(request)
         facts = _facts(standing)
         if facts["state"] == "draft":
