@@ -75,3 +75,15 @@ def test_it_is_seen_in_whichever_form() -> None:
     }
     for form, caught in forms.items():
         assert bool([*catching(ast.walk(ast.parse(f"def f():\n {form}")))]) == caught, form
+
+
+def test_what_is_waited_for_does_not_take_a_cancellation() -> None:
+    """Until Python 3.12 `asyncio.wait_for` returns, and the task goes on, where it is cancelled as the result comes."""
+    for path, module in modules().items():
+        assert not [
+            node
+            for node in module
+            if isinstance(node, ast.Attribute)
+            and node.attr == "wait_for"
+            and ast.unparse(node) == "asyncio.wait_for"
+        ], path

@@ -63,3 +63,29 @@ def test_of_many_items_one_that_fails_becomes_what_is_made_of_its_error() -> Non
         return -1.0
 
     assert each([1, 0, 2], halved, failed) == [1.0, -1.0, 0.5]
+
+
+async def test_a_task_that_is_cancelled_ends_though_its_cleaning_up_fails() -> None:
+    began = asyncio.Event()
+
+    async def work() -> None:
+        while True:
+            with isolated(log, "item_failed"):
+                try:
+                    began.set()
+                    await asyncio.Event().wait()
+                finally:
+                    raise Unreachable("the database does not answer")
+
+    task = asyncio.create_task(work())
+    await began.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_timeout_inside_is_no_cancellation() -> None:
+    with isolated() as tried:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+    assert isinstance(tried.error, TimeoutError)

@@ -134,7 +134,8 @@ class Children:
 
     async def _within_drain(self, child: Child, process: Process, ended: asyncio.Task[int]) -> int:
         with suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(ended), DRAINED_WITHIN_S)
+            async with asyncio.timeout(DRAINED_WITHIN_S):
+                return await asyncio.shield(ended)
         log.warning("child_process_does_not_end", child=child.name, pid=process.pid)
         process.kill()
         return await ended

@@ -7,6 +7,7 @@ data that nobody foresaw, which is worth its traceback.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from pushkeeper.errors import Unreachable
@@ -29,13 +30,14 @@ class isolated:  # noqa: N801 - it is used as contextlib.suppress is
         if tried.error is None:
             ...
 
-    Without a logger whoever reads `error` logs it. What is `passing` is raised on, as is whatever ends a task or a process.
+    Without a logger whoever reads `error` logs it. What is `passing` is raised on, as is whatever ends a task or a process; a
+    task that was cancelled inside ends so too, whatever its cleaning up raised instead.
 
     Attributes:
         error: what was raised; None while nothing was.
     """
 
-    __slots__ = ("_event", "_fields", "_log", "_passing", "error")
+    __slots__ = ("_cancels", "_event", "_fields", "_log", "_passing", "error")
 
     def __init__(
         self,
@@ -50,8 +52,10 @@ class isolated:  # noqa: N801 - it is used as contextlib.suppress is
         self._event = event
         self._passing = passing
         self._fields = fields
+        self._cancels = 0
 
     def __enter__(self) -> Self:
+        self._cancels = cancels()
         return self
 
     def __exit__(
@@ -59,12 +63,27 @@ class isolated:  # noqa: N801 - it is used as contextlib.suppress is
     ) -> bool:
         if not isinstance(error, Exception) or isinstance(error, self._passing):
             return False
+        if cancels() > self._cancels:
+            raise asyncio.CancelledError from error
         self.error = error
         if self._log is not None and isinstance(error, Unreachable):
             self._log.warning(self._event, **self._fields, error=error.message)
         elif self._log is not None:
             self._log.error(self._event, **self._fields, exc_info=error)
         return True
+
+
+def cancels() -> int:
+    """How often this task was asked to end.
+
+    Where that grew, an error is of the cleaning up, such as a rollback on a connection that is lost, and took the place of
+    the `CancelledError`: caught as any other, it would have the task go on for ever.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs here
+        return 0
+    return 0 if task is None else task.cancelling()
 
 
 def each(items: Iterable[T], work: Callable[[T], R], failed: Callable[[T, Exception], R]) -> list[R]:

@@ -119,7 +119,8 @@ async def store(
                     yield made
                 finally:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(made.services.drain(), _DRAIN_S)
+                        async with asyncio.timeout(_DRAIN_S):
+                            await made.services.drain()
         finally:
             await database.close()
     finally:

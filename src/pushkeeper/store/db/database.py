@@ -16,7 +16,7 @@ from pushkeeper.observability.isolation import each
 from pushkeeper.store.db import opening, patience, surveys, unreadable
 from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, where
 from pushkeeper.store.db.listening import listening
-from pushkeeper.store.db.pools import Pools
+from pushkeeper.store.db.pools import Pools, ended_on_error
 from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.replica import Replica
 from pushkeeper.store.db.statements import Reads, Statements
@@ -304,7 +304,8 @@ class Database(Statements):
                 yield connection
             finally:
                 if not connection.is_closed():
-                    await self._take_role(connection)
+                    with ended_on_error(connection):  # nobody else is lent the owner's role
+                        await self._take_role(connection)
 
     @asynccontextmanager
     async def _begun(self, begin: str, *, may_take_long: bool = False) -> AsyncIterator[asyncpg.Connection]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 
 from pushkeeper.errors import Unreachable
+from pushkeeper.observability.isolation import cancels
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.db import driver_errors, patience
 from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, Connection, Connector, where
@@ -105,7 +106,7 @@ class Pools:
         connecting, wait_s, began = True, patience.for_turn_s(), time.monotonic()
         if not wait_s:
             raise Unreachable("the database is too busy: earlier queries took too long")
-        use = _Use()
+        use, cancelled_before = _Use(), cancels()
         try:
             with ExitStack() as waiting:
                 waiting.enter_context(patience.spent())
@@ -114,9 +115,16 @@ class Pools:
                     if may_take_long:
                         waiting.close()
                     within_s = inf if may_take_long else patience.for_answer_s()
-                    with self._watchdog.watching(), use.on(connection.itself(), within_s):
+                    with (
+                        # Where the rollback failed too.
+                        ended_on_error(connection, in_transaction=True),
+                        self._watchdog.watching(),
+                        use.on(connection.itself(), within_s),
+                    ):
                         yield connection
         except Exception as error:
+            if cancels() > cancelled_before:
+                raise asyncio.CancelledError from error
             ours = driver_errors.translated(error, connecting=connecting)
             if ours is None:
                 raise
@@ -195,6 +203,17 @@ class _Use:
     def _end(self, connection: Connection) -> None:
         self.is_over = True
         connection.cut_off()
+
+
+@contextmanager
+def ended_on_error(connection: asyncpg.Connection, *, in_transaction: bool = False) -> Iterator[None]:
+    """End a lent connection when something is raised, if only where a transaction is left open: it is lent to nobody else."""
+    try:
+        yield
+    except BaseException:
+        if not connection.is_closed() and (connection.is_in_transaction() or not in_transaction):
+            connection.itself().terminate()
+        raise
 
 
 async def _nothing(_: asyncpg.Connection) -> None:
