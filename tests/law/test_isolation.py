@@ -10,8 +10,8 @@ from support.started import modules
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-WHATEVER = {"Exception", "BaseException"}
-# Who else goes on after catching whatever is raised, and why.
+WHATEVER = {"Exception", "BaseException", "CancelledError"}
+# Who else goes on after catching whatever is raised, or a cancellation, and why.
 CATCHING = {
     "observability/isolation.py each": "the place itself",
     "observability/logs.py __call__": "of logging itself: a line that cannot be shown is shown without its fields",
@@ -52,7 +52,8 @@ def suppresses_whatever(call: ast.Call) -> bool:
 
 def catches_whatever(caught: ast.expr | None) -> bool:
     return caught is None or any(
-        isinstance(node, ast.Name) and node.id in WHATEVER for node in ast.walk(caught)
+        getattr(node, "id", None) in WHATEVER or getattr(node, "attr", None) in WHATEVER
+        for node in ast.walk(caught)
     )
 
 
@@ -72,6 +73,7 @@ def test_it_is_seen_in_whichever_form() -> None:
         "with suppress(Exception): a()": True,
         "with contextlib.suppress(OSError, BaseException): a()": True,
         "with suppress(OSError): a()": False,
+        "with suppress(asyncio.CancelledError): a()": True,
     }
     for form, caught in forms.items():
         assert bool([*catching(ast.walk(ast.parse(f"def f():\n {form}")))]) == caught, form

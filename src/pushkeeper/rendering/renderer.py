@@ -144,8 +144,7 @@ class Renderer:
         """End the process."""
         if self._serving is not None:
             self._serving.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._serving
+            await asyncio.gather(self._serving, return_exceptions=True)
         for job in (job for jobs in self._jobs.values() for job in jobs):
             job.done.set()
         self._jobs.clear()
