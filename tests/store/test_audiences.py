@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks import fixtures
 from pushkeeper.core.filters.from_text import parse
@@ -71,6 +73,19 @@ async def test_an_estimate_from_a_part_is_near_what_is_counted(
             assert abs(about.people - size.people) <= 3 * about.people_margin
             assert abs(about.devices - size.devices) <= 3 * about.devices_margin
         assert about.devices_margin < DEVICES / 4
+
+
+@given(doublings=st.integers(1, 20), data=st.data())
+def test_a_margin_holds_19_times_in_20(doublings: int, data: st.DataObject) -> None:
+    """However few are found in the part that is looked at: what each count of them is likely is added up."""
+    one_in = 1 << doublings
+    people = data.draw(st.integers(0, 200 * one_in))
+    likely, held = (1 - 1 / one_in) ** people, 0.0
+    for found in range(min(people, 600) + 1):
+        if abs(found * one_in - people) <= audiences.margin(found, one_in):
+            held += likely
+        likely *= (people - found) / (found + 1) / (one_in - 1)
+    assert held >= 0.95
 
 
 @pytest.mark.parametrize("read", ["an audience", "a page of devices", "a page of people", "a report"])
