@@ -1,4 +1,4 @@
-"""The benchmarks run, at the smallest size of each, and leave nothing running. How fast is not for a test."""
+"""A benchmark runs, at its smallest size, and leaves nothing running; by `nightly` all do. How fast is not for a test."""
 
 import json
 import shutil
@@ -14,6 +14,7 @@ import pytest
 from benchmarks.__main__ import bench
 from benchmarks.pages import PAGES
 from benchmarks.troubles import TROUBLES
+from support.examples import is_nightly, nightly
 from support.processes import CLEAN
 from support.scratch import PLACE
 from support.service import eventually
@@ -32,6 +33,8 @@ SMALL = {
     "dashboard": (["--quick"], [f"page, {page.name}" for page in PAGES]),
     "startup": ([], ["serve, "]),
 }
+# The one that uses most of what the others do: our processes, the simulator, figures beside those of others.
+SMOKE = "pipeline"
 IN_MEMORY = {"TMPDIR": PLACE} if PLACE else {}
 OF_OTHER_SHAPE = {"model", "neighbour", "size"}
 
@@ -53,7 +56,7 @@ def test_no_benchmark_is_left_out():
     assert set(bench.commands) == SMALL.keys() | OF_OTHER_SHAPE
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SMALL if is_nightly() else [SMOKE])
 def test_a_benchmark_says_what_it_measured_beside_what(name):
     if name == "sender" and not (shutil.which("nginx") or shutil.which("nghttpd")):
         pytest.skip("no server to send to")
@@ -75,6 +78,7 @@ def test_a_benchmark_says_what_it_measured_beside_what(name):
         assert all(one["beside"][0]["name"] == "h2load" for one in found)
 
 
+@nightly
 def test_what_grows_with_devices_is_measured_with_what_it_costs():
     found = measured("size", "--devices", "1000")
     costs = {cost["name"]: cost for cost in found["costs"]}
@@ -91,6 +95,7 @@ def test_sizes_are_computed_for_any_number_of_devices():
     assert small["cells"] < large["cells"]
 
 
+@nightly
 def test_what_a_workspace_sees_of_its_neighbours_troubles_is_beside_what_it_sees_in_quiet():
     quiet, *others = measured("neighbour", "--quick")["neighbours"]
     assert [one["trouble"] for one in others] == list(TROUBLES)

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import pytest_asyncio
 from customerio import APIClient, CustomerIO, SendPushRequest
 
 from pushkeeper.core.cell import first_number, key_prefix
@@ -111,8 +112,8 @@ def test_every_route_reaches_the_cell_that_the_key_or_the_id_names(rig, cell, ro
     assert [one.misrouted() for one in rig.cells] == wrong_before
 
 
-@pytest.fixture(scope="module")
-def routes_of_all():
+@pytest_asyncio.fixture(scope="module")
+async def routes_of_all():
     """`METHOD path` of what every cell answers for its own workspaces."""
     from pushkeeper import wiring
     from pushkeeper.store.admin.vault import Vault

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from benchmarks import load
-from support.processes import CLEAN, answer
+from support.processes import CLEAN, answer, provide
 from support.service import Workspace, eventually
 
 PIPE_BYTES = 4096
@@ -55,6 +55,7 @@ BROKEN = {
 @contextmanager
 def serving(folder, stdout, stderr, *options):
     """A service with such a standard output and error: where it listens, it cannot say."""
+    provide(folder)
     command = [*PUSHKEEPER, "serve", "--data", str(folder), "--port", "0", "--json", *options]
     if stdout is stderr is None:
         command = [*WITHOUT_STANDARD_FILES, *command]

@@ -35,7 +35,7 @@ class Running:
         words = [*map(str, command)]
         elsewhere = "PUSHKEEPER_DATABASE_URL" in (env or {}) or "--database-url" in words
         if words[0] in {"serve", "worker"} and not (fresh or elsewhere):
-            _provide(Path(words[words.index("--data") + 1]))
+            provide(Path(words[words.index("--data") + 1]))
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process; closed by end()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pushkeeper", *words, "--json"],
@@ -107,7 +107,7 @@ def _migrated():
     return Path(folder.name) / "postgres"
 
 
-def _provide(data):
+def provide(data):
     """Copy the database into a data folder in which there is none."""
     if not (data / "postgres").exists():
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
