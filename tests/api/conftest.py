@@ -23,6 +23,7 @@ from pushkeeper.store.db.embedded import EmbeddedPostgres
 from pushkeeper.web.limits import Limits
 from pushkeeper.web.router import PathRouter
 from support.databases import own_database
+from support.inside import Inside
 from support.scratch import PLACE
 from support.serving import bound, exchange, serving
 
@@ -100,6 +101,12 @@ def routes(database):
     doors = _app(_store(database))
     assert isinstance(doors, PathRouter)
     return doors.routes
+
+
+@pytest_asyncio.fixture
+async def inside(database):
+    """The APIs without a socket."""
+    return Inside(0, {}, app=_app(_store(database)))
 
 
 @pytest_asyncio.fixture(scope="session")

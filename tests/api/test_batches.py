@@ -6,26 +6,20 @@ import asyncio
 import json
 import secrets
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper import wiring
-from pushkeeper.config import Settings
-from pushkeeper.core.model import Secret
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.store.admin.vault import Vault
 from support.examples import examples
-from support.inside import Inside
 from support.requests import key_of
 
 if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
+    from support.inside import Inside
 
     Place = tuple[str | int, ...]
 
@@ -62,13 +56,6 @@ _KEYS = [
     "_timestamp",
     "unsubscribed",
 ]
-
-
-@pytest_asyncio.fixture
-async def inside(database: Database) -> Inside:
-    store = wiring.Store(database, Vault(Secret(bytes(32))), None, ())
-    app = wiring.api(store, "http://push.example.com", Settings(data_dir=Path(), requests_per_s=None))
-    return Inside(0, {}, app=app)
 
 
 def _cdp_items(n: str) -> list[dict[str, Any]]:

@@ -8,28 +8,22 @@ import threading
 import time
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushkeeper import wiring
 from pushkeeper.api.style import MAX_KEYLESS_BYTES
-from pushkeeper.config import Settings
-from pushkeeper.core.model import Secret
 from pushkeeper.errors import BadRequest, TooLarge
-from pushkeeper.store.admin.vault import Vault
 from pushkeeper.web import body
 from pushkeeper.web.body import LARGE
 from pushkeeper.web.large_bodies import BYTES_PER_S, LARGE_BYTES, MOST_BYTES
-from support.inside import Inside
 from support.requests import NO_KEYS, SAMPLES, filled, key_of
 
 if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
+    from support.inside import Inside
 
 TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=10)
 PLAIN = st.recursive(
@@ -40,13 +34,6 @@ PLAIN = st.recursive(
     | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
 )
-
-
-@pytest_asyncio.fixture
-async def inside(database: Database) -> Inside:
-    store = wiring.Store(database, Vault(Secret(bytes(32))), None, ())
-    app = wiring.api(store, "http://push.example.com", Settings(data_dir=Path(), requests_per_s=None))
-    return Inside(0, {}, app=app)
 
 
 @given(value=PLAIN)

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest_asyncio
-
-from pushkeeper import wiring
-from pushkeeper.config import Settings
-from pushkeeper.core.model import Secret
-from pushkeeper.store.admin.vault import Vault
 from support.examples import examples, share
-from support.inside import Inside
 from support.requests import NO_KEYS, SAMPLES, filled, key_of, places, routes_with_bodies, with_value
 from support.work import MOST, growth, no_collections, shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.store.db.database import Database
+    from support.inside import Inside
+
 
 _LARGE, _SMALL = 60_000, 7_500  # bytes; eight times as many are tried too
 _OF_ITEM = 3_500  # where an item may have 32 KiB
 _FEWER = 4  # a field is tried with every fourth shape, and the next field with others
 _HERE = "here it goes"  # a value that is replaced by what no library would write
-
-
-@pytest_asyncio.fixture
-async def inside(database: Database) -> Inside:
-    store = wiring.Store(database, Vault(Secret(bytes(32))), None, ())
-    app = wiring.api(store, "http://push.example.com", Settings(data_dir=Path(), requests_per_s=None))
-    return Inside(0, {}, app=app)
 
 
 def test_each_route_that_takes_a_body_has_samples(inside: Inside) -> None:

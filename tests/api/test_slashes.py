@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from pushkeeper import wiring
-from pushkeeper.config import Settings
-from pushkeeper.core.model import Secret
-from pushkeeper.store.admin.vault import Vault
 from pushkeeper.web import paths
 from support.inside import Inside, routes_of
 
-if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Database
-
 _PARAMETER = re.compile(r"\{[^}]*\}")
 _NO_ROUTE = 404
-
-
-@pytest_asyncio.fixture
-async def inside(database: Database) -> Inside:
-    store = wiring.Store(database, Vault(Secret(bytes(32))), None, ())
-    app = wiring.api(store, "http://push.example.com", Settings(data_dir=Path(), requests_per_s=None))
-    return Inside(0, {}, app=app)
 
 
 def _variants(template: str, templates: set[str]) -> list[str]:

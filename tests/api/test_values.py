@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushkeeper import wiring
-from pushkeeper.config import Settings
-from pushkeeper.core.model import Secret
-from pushkeeper.store.admin.vault import Vault
 from support.examples import examples, share
-from support.inside import Inside
 from support.requests import SAMPLES, filled, key_of, places, with_value
 
 if TYPE_CHECKING:
-    from pushkeeper.store.db.database import Database
+    from support.inside import Inside
 
 # What readers, dates, floats, PostgreSQL, addresses, patterns and sets have no place for.
 ODD = st.sampled_from(
@@ -78,13 +71,6 @@ VALUES = st.recursive(
 )
 EACH: tuple[Any, ...] = (10**400, 10**99, "http://[::1", "\\0", [], {"a": 1}, 1e308, -1, "x" * 200)
 ANSWERS = {200, 201, 202, 204, 207, 400, 403, 404, 409, 413, 422}
-
-
-@pytest_asyncio.fixture
-async def inside(database: Database) -> Inside:
-    store = wiring.Store(database, Vault(Secret(bytes(32))), None, ())
-    app = wiring.api(store, "http://push.example.com", Settings(data_dir=Path(), requests_per_s=None))
-    return Inside(0, {}, app=app)
 
 
 @st.composite
