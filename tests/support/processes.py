@@ -120,7 +120,6 @@ class _Warm:
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="pk-")
         self._at = str(Path(self._folder.name) / "socket")
-        self._given = set()
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("warm.py"), self._at],
             stdin=subprocess.PIPE,
@@ -143,9 +142,7 @@ class _Warm:
                 "words": words,
                 "environment": env,
                 "folder": str(Path.cwd()),
-                "is_first": tuple(words[:2]) not in self._given,
             }
-            self._given.add(tuple(words[:2]))
             socket.send_fds(asked, [json.dumps(told).encode()], [output.fileno(), errors.fileno()])
             pid = int(asked.recv(32))
             try:
