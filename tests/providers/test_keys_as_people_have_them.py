@@ -7,6 +7,7 @@ import json
 import re
 import textwrap
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 import trustme
@@ -73,6 +74,7 @@ def after(text, mishaps):
     return text
 
 
+@cache  # an RSA key is read in as much time as all else of an example takes
 def public(key_pem):
     return (
         load_pem_private_key(key_pem, None)

@@ -18,8 +18,8 @@ _RINGS = (
     *("services", "dashboard", "api", "store", "worker"),
     *("simulator", "web", "rendering", "interprocess", "law", "providers", "core"),
 )
-# Their files share a service, and a story in it, which take long to start.
-_TOGETHER = ("browser", "clients")
+# Their files share a service and a story in it, which take long to start, or what they read of all our files.
+_TOGETHER = ("browser", "clients", "law")
 
 
 def rank(nodeid: str) -> int:
