@@ -5,7 +5,7 @@ import pytest
 from support.processes import running
 from support.service import Workspace, eventually
 
-PEOPLE = 400
+PEOPLE = 150
 SLOW = 60  # fewer than the streams of one connection, so that all of them are on their way at once
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -163,12 +164,19 @@ async def test_an_idempotency_key_makes_one(stage: Stage) -> None:
 
 
 async def test_it_waits_for_its_hour(stage: Stage) -> None:
-    at = datetime.now(UTC) + timedelta(seconds=1.5)
+    at = datetime.now(UTC) + timedelta(hours=1)
     number = await stage.send(schedule={"at": at.isoformat()})
     waiting = await stage.read(number)
     assert (waiting["state"], waiting["progress"]["unknown"]) == ("scheduled", "not_started")
     assert datetime.fromisoformat(waiting["due_at"]) == at
-    await stage.over(number)
+    assert stage.reached() == set()
+    await due_now(stage, number)
+    assert (await stage.over(number))["endings"] == {"accepted": 4}
+
+
+async def test_it_begins_by_itself_at_its_hour_and_not_before(stage: Stage) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=0.5)
+    await stage.over(await stage.send(schedule={"at": at.isoformat()}))
     assert (
         min(entry.at_s for token in stage.token.values() for entry in stage.tenant.asked(token))
         >= at.timestamp()
@@ -426,16 +434,26 @@ async def test_a_draft_and_a_scheduled_one_can_be_cancelled(stage: Stage) -> Non
     assert stage.reached() == set()
 
 
+# Twenty at ten a second take two, but for what may leave at once, which is a second's worth. Counted from before the first, as
+# the first ones may be late on a busy machine and the last are then in time.
+AT_LEAST_S = 0.8
+
+
+def last_at_s(stage: Stage) -> float:
+    """When the push services were sent the last push."""
+    last: float = max(entry.at_s for token in stage.token.values() for entry in stage.tenant.asked(token))
+    return last
+
+
 async def test_a_rate_is_kept(stage: Stage) -> None:
     for number in range(16):
         await stage.add(f"more-{number}", f"more{number}", "ios", {})
+    begun_s = time.time()
     number = await stage.send(throttle={"per_second": 10})
     assert (await stage.read(number))["per_second"] == 10
     over = await stage.over(number)
     assert over["endings"] == {"accepted": 20}
-    at = sorted(entry.at_s for token in stage.token.values() for entry in stage.tenant.asked(token))
-    # Twenty take two seconds at least, but for what leaves at once: a second's worth, and whatever came a little late.
-    assert at[-1] - at[0] >= 0.5
+    assert last_at_s(stage) - begun_s >= AT_LEAST_S
 
 
 async def test_what_comes_late_takes_the_next_slots_instead_of_all_at_once(stage: Stage) -> None:
@@ -452,10 +470,10 @@ async def test_what_comes_late_takes_the_next_slots_instead_of_all_at_once(stage
         "update batches set slot_at = now() - interval '1 hour' where workspace_id = $1",
         stage.tenant.workspace_id,
     )
+    begun_s = time.time()
     await stage.tenant.database.rows("notify pushkeeper_plan")
     await stage.over(number)
-    at = sorted(entry.at_s for token in stage.token.values() for entry in stage.tenant.asked(token))
-    assert at[-1] - at[0] >= 0.5
+    assert last_at_s(stage) - begun_s >= AT_LEAST_S
 
 
 async def test_preflight_is_compared_with_what_came_of_it(stage: Stage) -> None:

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from pushkeeper.core.model import DeviceId
-from pushkeeper.worker import cancellations
 from pushkeeper.worker.cancellations import Cancellations
 
 PHONE, OTHER = DeviceId(b"p" * 16), DeviceId(b"o" * 16)
@@ -56,12 +55,13 @@ def test_what_was_read_before_a_device_was_gone_is_stale_and_what_is_read_after_
     assert not hands.is_stale(PHONE, time.monotonic())
 
 
-def test_devices_are_remembered_for_as_long_as_a_claim_may_take_and_not_for_ever(hands, monkeypatch):
-    monkeypatch.setattr(cancellations, "_MOST_REMEMBERED", 2)
+@pytest.mark.parametrize(("remembered_s", "is_stale"), [(60.0, True), (0.0, False)])
+def test_devices_are_remembered_for_as_long_as_a_claim_may_take_and_not_for_ever(remembered_s, is_stale):
+    cancellations = Cancellations(most=2, remembered_s=remembered_s)
     read_at = time.monotonic()
-    for number in range(5):
-        hands.hear(bytes([number]).hex() * 16)
-    assert all(hands.is_stale(DeviceId(bytes([number]) * 16), read_at) for number in range(5))
-    monkeypatch.setattr(cancellations, "_REMEMBERED_S", 0.0)
-    hands.hear(PHONE.hex())
-    assert not hands.is_stale(DeviceId(bytes(16)), read_at)
+    devices = [DeviceId(bytes([number]) * 16) for number in range(3)]
+    for device in devices[:2]:
+        cancellations.hear_of_devices(device.hex())
+    assert all(cancellations.is_stale(device, read_at) for device in devices[:2])
+    cancellations.hear_of_devices(devices[2].hex())
+    assert cancellations.is_stale(devices[0], read_at) is is_stale

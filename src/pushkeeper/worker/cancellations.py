@@ -11,8 +11,8 @@ import time
 
 from pushkeeper.core.model import DeviceId
 
-_REMEMBERED_S = 60.0  # far longer than from a claim to the sender
-_MOST_REMEMBERED = 10_000
+REMEMBERED_S = 60.0  # far longer than from a claim to the sender
+MOST_REMEMBERED = 10_000
 
 
 class Cancellations:
@@ -23,7 +23,10 @@ class Cancellations:
         halts: how often that was.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = MOST_REMEMBERED, remembered_s: float = REMEMBERED_S) -> None:
+        """From `most` devices on, those that were heard of longer ago than `remembered_s` are forgotten."""
+        self._most = most
+        self._remembered_s = remembered_s
         self.halted = asyncio.Event()
         self.halts = 0
         self._gone: dict[DeviceId, float] = {}
@@ -45,8 +48,8 @@ class Cancellations:
             return None
         gone = {DeviceId(bytes.fromhex(key)) for key in keys.split(",")}
         self._gone |= dict.fromkeys(gone, now)
-        if len(self._gone) > _MOST_REMEMBERED:
-            self._gone = {key: at for key, at in self._gone.items() if now - at < _REMEMBERED_S}
+        if len(self._gone) > self._most:
+            self._gone = {key: at for key, at in self._gone.items() if now - at < self._remembered_s}
         return gone
 
     def is_stale(self, device: DeviceId, read_at: float) -> bool:
