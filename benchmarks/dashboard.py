@@ -61,7 +61,7 @@ async def measure(*, devices: int = DEVICES, times: int = TIMES) -> list[Figure]
 
 async def _work(found: Loaded) -> None:
     """What people who work with it have put there."""
-    for name in ("broadcasts", "tallies", "minutes", "templates", "webhook", "audit", "erasures"):
+    for name in ("broadcasts", "tallies", "minutes", "templates", "webhook", "audit", "erasures", "imports"):
         await found.store.database.rows(SQL[name], found.workspace_id)
     await found.store.database.owned.rows("vacuum analyze broadcasts, broadcast_tallies, outbox, audit_log")
 

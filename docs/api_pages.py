@@ -40,6 +40,7 @@ GROUPS = {
     "drafts": "Messages and drafts",
     "templates": "Templates",
     "routes": "Routes",
+    "imports": "Imports",
     "jobs": "Background jobs",
     "reports": "Reports",
     "customers": "Erasure",

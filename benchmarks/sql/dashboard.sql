@@ -68,6 +68,13 @@ select $1, 'api', md5(n::text), array[decode(md5(n::text), 'hex')], '{"people": 
     now(), null, null, null, null, null, null
 from generate_series(1, 500) n;
 
+-- name: imports
+-- Imports that are over.
+insert into imports (workspace_id, source, name, options, move, apply, state, bytes, read_bytes, records, counts)
+select $1, 'onesignal', 'export-' || n || '.csv.gz', '{}', false, n % 2 = 1, 'done', 1000000, 1000000, 10000,
+    '{"rows": 10000, "people": {"new": 8000}, "devices": {"new": 9000}, "skipped": {"invalid_at_source": 1000}}'
+from generate_series(1, 500) n;
+
 -- name: ids
 -- One of each thing that pages are about: the devices of the lowest ids have all the pushes, so that theirs are long pages.
 select w.name as workspace, encode(d.device_id, 'hex') as device, d.person_id, p.message_id, p.message_id::text as message,
@@ -77,6 +84,7 @@ select w.name as workspace, encode(d.device_id, 'hex') as device, d.person_id, p
     (select min(credential_id) from credentials c where c.workspace_id = $1)::text as credential,
     (select max(webhook_id) from webhooks h where h.workspace_id = $1)::text as webhook,
     (select max(erasure_id) from erasures e where e.workspace_id = $1)::text as erasure,
+    (select max(import_id) from imports i where i.workspace_id = $1)::text as import,
     (select max(user_id) from users)::text as "user"
 from workspaces w
 cross join lateral (

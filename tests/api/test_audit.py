@@ -32,6 +32,8 @@ ACTIONS = {
     },
     "POST /api/v1/customers/{identifier}/erase": "person.erase",
     "DELETE /api/v1/drafts/{id}": "draft.drop",
+    "POST /api/v1/imports": "import.make",
+    **{f"POST /api/v1/imports/{{id}}/{verb}": f"import.{verb}" for verb in ("apply", "cancel")},
     "POST /api/v1/drafts/{id}/send": "draft.send",
     **{f"POST /api/v1/jobs/{{kind}}/{{job}}/{verb}": f"job.{verb}" for verb in ("retry", "cancel")},
     **{
@@ -47,6 +49,7 @@ ACTIONS = {
     "POST /v1/campaigns/{id}/triggers": "broadcast.trigger",
     "POST /v1/exports/customers": "export.make",
     "POST /v1/exports/deliveries": "export.make",
+    "POST /v1/imports": "import.make",
     # It is only read, but whoever has the link has all of it.
     "GET /v1/exports/{id}/download": "export.link",
     "POST /v1/reporting_webhooks": "webhook.add",
@@ -263,6 +266,7 @@ async def prepared(route: str, path: str, door, theirs: Theirs) -> str:
         "/api/v1/audiences": "audience",
         "/api/v1/broadcasts": "broadcast",
         "/api/v1/drafts": "draft",
+        "/api/v1/imports": "import_",
         "/api/v1/templates": "template",
         "/v1/broadcasts": "template",
         "/v1/campaigns": "template",
@@ -280,6 +284,13 @@ async def prepared(route: str, path: str, door, theirs: Theirs) -> str:
         await door.app("POST", f"/api/v1/broadcasts/{of}/start")
     if route.endswith("{id}/resume"):
         await door.app("POST", f"/api/v1/broadcasts/{of}/pause")
+    if route.endswith("/api/v1/imports/{id}/apply"):
+        await door.database.rows(
+            "with done as (update imports set state = 'done', fetch_from = null where workspace_id = $1 returning *) "
+            "insert into import_parts (workspace_id, import_id, part, content) "
+            "select workspace_id, import_id, 0, 'token' from done",
+            door.workspace_id,
+        )
     if route.endswith("/download"):
         await door.database.rows(
             "update exports set state = 'done' where workspace_id = $1", door.workspace_id

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -145,6 +146,24 @@ def saved(place: Workspace, **audience: str) -> int:
     return number
 
 
+def tried(page: Page, at: str) -> str:
+    """The address of an import that was tried, with something of each kind in its report."""
+    rows = [
+        f"fcm{n}:APA91b{'x' * 30},{'android' if n % 7 else 'symbian'},person-{n:05},3.{n}" for n in range(40)
+    ]
+    file = "push_token,platform,person,ver\n" + "\n".join([*rows, "short,android,x,1", "fcm1:y,android,,1"])
+    page.goto(f"{at}/imports/new")
+    page.get_by_label("Source").select_option("generic")
+    page.get_by_text("App, mapping, SNS user data").click()
+    page.get_by_label("Mapping (TOML)").fill('token = "push_token"')
+    page.get_by_label("File").set_input_files(
+        {"name": "devices.csv", "mimeType": "text/csv", "buffer": file.encode()}
+    )
+    page.get_by_role("button", name="Upload and try").click()
+    expect(page.locator("[data-test=state]")).to_contain_text("done")
+    return urlsplit(page.url).path
+
+
 # Playwright keeps an event loop running for as long as it is there, which no other ring is to meet: none outlives a module.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
@@ -242,6 +261,7 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
     )
     told.track("PUT", "/api/v1/customers/leaver", {"email": "leaver@example.com"})
     erasure = told.app("POST", "/api/v1/customers/leaver/erase", {})["erasure"]["id"]
+    dry_run = tried(page, at)
     kept = told.app("GET", "/api/v1/audiences")["audiences"]
     device = first("/devices?filter=last_status+%3D+suppressed", "devices")
     audiences = {one["name"]: f"{at}/audiences/{one['id']}" for one in kept}
@@ -260,6 +280,9 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "audience": audiences["Gone"],
         "audience-list": audiences["Testers"],
         "erasures": f"{at}/erasures",
+        "imports": f"{at}/imports",
+        "import-new": f"{at}/imports/new",
+        "import": dry_run,
         "erasure": f"{at}/erasures/{erasure}",
         "jobs": f"{at}/jobs",
         "explain": f"{at}/explain",

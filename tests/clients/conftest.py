@@ -17,7 +17,12 @@ OLDEST_NODE = 20
 @pytest.fixture(scope="session")
 def service(folder):
     """The service as the official clients want it: over https."""
-    with running("serve", "--data", folder / "clients", "--port", "0", "--tls-self-signed") as started:
+    env = {
+        "PUSHKEEPER_WEBHOOKS_MAY_BE_PRIVATE": "true"
+    }  # files of imports are fetched from a test's own server
+    with running(
+        "serve", "--data", folder / "clients", "--port", "0", "--tls-self-signed", env=env
+    ) as started:
         yield started
 
 

@@ -1,5 +1,8 @@
 """Customer.io's clients for Node, unmodified: only the host and the CA are ours."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from support.service import eventually, good
@@ -218,3 +221,58 @@ def test_the_analytics_library_sends_its_batches(call, service, workspace):
     assert found["attributes"]["plan"] == "pro"
     [device] = found["devices"]
     assert (device["id"], device["attributes"]["push_enabled"]) == ("t1", "true")
+
+
+class People(BaseHTTPRequestHandler):
+    """The file of an import, at an address that a signature opens."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(
+            b"id,email,plan\nold,old@example.com,pro\nnew,new@example.com,\n,nobody@example.com,pro\n"
+        )
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def people_url():
+    with ThreadingHTTPServer(("127.0.0.1", 0), People) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/people.csv?signature=secret"
+        server.shutdown()
+        thread.join()
+
+
+def test_people_are_imported_from_a_file(track, app, workspace, people_url):
+    good(track(["identify", "old", {"plan": "free"}]))
+    asked = {
+        "data_file_url": people_url,
+        "type": "people",
+        "identifier": "id",
+        "people_to_process": "only_new",
+    }
+    [made] = good(app(["createImport", {**asked, "description": "from the shop"}]))
+    number = made["import"]["id"]
+    assert (made["import"]["name"], made["import"]["state"]) == ("people.csv", "preprocessing")
+    eventually(lambda: workspace.app("GET", f"/v1/imports/{number}")["import"]["state"] == "imported")
+    [shown] = good(app(["getImport", number]))
+    found = shown["import"]
+    assert (found["rows_to_import"], found["rows_imported"], found["error"]) == (3, 1, "")
+    assert (found["people_to_process"], found["identifier"]) == ("only_new", "id")
+    assert (
+        person(workspace, "new")["attributes"]["email"],
+        person(workspace, "old")["attributes"]["plan"],
+    ) == (
+        "new@example.com",
+        "free",
+    )
+    [everybody] = good(app(["createImport", {**asked, "people_to_process": "all", "name": "all"}]))
+    number = everybody["import"]["id"]
+    eventually(lambda: workspace.app("GET", f"/v1/imports/{number}")["import"]["state"] == "imported")
+    assert person(workspace, "old")["attributes"]["plan"] == "pro"
+    [refused] = app(["createImport", {**asked, "type": "object"}])
+    assert refused["error"]["status"] == 400

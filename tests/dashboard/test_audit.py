@@ -28,6 +28,7 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import Action
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.strikes import StrikeSelector
+from pushkeeper.store.imports import NewImport
 from pushkeeper.store.people.segments import Draft as Audience
 from pushkeeper.store.webhooks import WebhookDefinition
 from support.actors import BY
@@ -35,6 +36,7 @@ from support.dashboard import PASSWORD
 from support.doors import all_doors
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from support.dashboard import Place, Site
@@ -82,6 +84,9 @@ FORMS: dict[str, dict[str, Any] | None] = {
     "/w/{workspace}/webhooks/{webhook}/enable": None,
     "/w/{workspace}/webhooks/{webhook}/ping": None,
     "/w/{workspace}/webhooks/{webhook}/delete": None,
+    "/w/{workspace}/imports/{import}/apply": None,
+    "/w/{workspace}/imports/{import}/map": {"mapping": 'token = "push_token"'},
+    "/w/{workspace}/imports/{import}/cancel": None,
     "/w/{workspace}/jobs/{job_kind}/{job}/retry": None,
     "/w/{workspace}/jobs/{job_kind}/{job}/cancel": None,
 }
@@ -92,6 +97,7 @@ OTHER_FORMS = {
     "/logout": "below",
     "/account": "below",
     "/link/{link}": "below",
+    "/w/{workspace}/imports/new": "test_import_pages.py",
     "/w/{workspace}/undo": "test_undo_page.py",
     "/w/{workspace}/routes/add/fcm": "below, by the command line",
     "/w/{workspace}/routes/add/apns": "below, by the command line",
@@ -159,6 +165,12 @@ COMMANDS = {
         "import.make",
         ["{files}/devices.csv", "--from", "generic", "--workspace", "{name}", "--no-wait"],
     ),
+    "import customerio": (
+        "import.make",
+        ["--app-api-key", "a key of theirs", "--workspace", "{name}", "--no-wait"],
+    ),
+    "import apply": ("import.apply", ["{import}", "--workspace", "{name}", "--no-wait"]),
+    "import cancel": ("import.cancel", ["{import}", "--workspace", "{name}"]),
     "send": ("push.send", ["--to", "ann", "--title", "t", "--message", "m", "--workspace", "{name}"]),
 }
 _RUNS, _READS = "it runs a process; what that changes has lines of its own", "it only reads"
@@ -205,6 +217,10 @@ class Things:
             await services.broadcasts.start(BY, workspace, number)
         if is_broadcast and what.endswith("resume"):
             await services.broadcasts.pause(BY, workspace, number)
+        if "import" in what and what.endswith(("apply", "map")):
+            await self.place.site.database.rows(
+                "update imports set state = 'done' where workspace_id = $1", workspace
+            )
         if what.startswith("credentials update"):
             kind = what.rpartition(" ")[2]
             await self.run(f"credentials add {kind}")
@@ -236,6 +252,7 @@ async def things(site: Site, place: Place, folder: Path, tmp_path: Path) -> Thin
     )
     user, _ = await services.accounts.add(BY, f"{secrets.token_hex(4)}@example.com", Role.VIEWER)
     export = await services.exports.of_people(BY, workspace, {"and": []})
+    tried = NewImport(source="generic", name="devices.csv", options={})
     key = await services.api_keys.make(BY, workspace, "app")
     rsa_key = rsa.generate_private_key(65537, 2048)
     account = {
@@ -265,6 +282,7 @@ async def things(site: Site, place: Place, folder: Path, tmp_path: Path) -> Thin
         "user_name": user.name,
         "job_kind": "export",
         "job": str(export.export_id),
+        "import": str((await services.imports.make(BY, workspace, tried, _file())).import_id),
         "kind": "app",
         "key": key.key_id,
         "since": f"{since:%Y-%m-%dT%H:%M:%SZ}",
@@ -274,6 +292,10 @@ async def things(site: Site, place: Place, folder: Path, tmp_path: Path) -> Thin
         "files": str(tmp_path),
     }
     return Things(place, parts)
+
+
+async def _file() -> AsyncIterator[bytes]:
+    yield b"token,platform,person\n"
 
 
 def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ import pytest
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Platform, Token
-from pushkeeper.errors import BadRequest
+from pushkeeper.errors import BadRequest, Conflict
+from pushkeeper.services.imports.estimate import progress_of, remaining_s
 from pushkeeper.services.imports.service import Import, Imports, NewImport
 from pushkeeper.services.people import People, PersonReference, PersonUpdate, Registration
 from pushkeeper.services.strikes import Strikes
@@ -24,6 +26,7 @@ from pushkeeper.worker.jobs.imports import Importer
 from pushkeeper.worker.jobs.runner import Jobs
 from support.actors import BY
 from support.engine import eventually
+from support.jobs import ANYWHERE, VAULT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -42,8 +45,11 @@ class Room:
     def __init__(self, database: Database, workspace: WorkspaceId) -> None:
         self.database = database
         self.workspace = workspace
-        self.imports = Imports(database)
+        self.imports = Imports(database, VAULT)
         self.people = People(database)
+
+    def importer(self) -> Importer:
+        return Importer(self.imports, destinations=ANYWHERE)
 
     async def make(self, content: bytes, source: str = "generic", **wanted: Any) -> Import:
         """Upload a file."""
@@ -53,8 +59,20 @@ class Room:
     async def run(self, content: bytes, source: str = "generic", **wanted: Any) -> Import:
         """Import a file to its end."""
         made = await self.make(content, source, **wanted)
-        await Jobs(self.database, Importer(self.imports)).finish()
+        await self.work()
         return await self.imports.one(self.workspace, made.import_id)
+
+    async def work(self) -> None:
+        await Jobs(self.database, self.importer()).finish()
+
+    async def left(self, table: str, import_id: int | None = None) -> int:
+        """How many rows of a table are left of all imports, or of one."""
+        found: int = await self.database.of(self.workspace).value(
+            f"select count(*) from {table} where workspace_id = $1 and ($2::bigint is null or import_id = $2)",
+            self.workspace,
+            import_id,
+        )
+        return found
 
     async def register(self, person: str, token: str, last_used: datetime) -> None:
         naming = PersonReference(
@@ -157,11 +175,59 @@ async def test_a_dry_run_says_what_applying_comes_to_and_changes_nothing(room: R
     assert (device.last_used, device.attributes) == (NOW, {"app_version": "3.1"})
     [imported] = await devices.history(room.database, room.workspace, Token(token(3)), limit=5)
     assert (imported.event, imported.provider_reason) == ("imported", "imported:generic")
-    for name in ("import_parts", "import_keys"):
-        left = await room.database.of(room.workspace).value(
-            f"select count(*) from {name} where workspace_id = $1", room.workspace
-        )
-        assert left == 0
+    assert await room.left("import_keys") == 0
+    # That of a dry run is kept, to be applied.
+    assert await room.left("import_parts") == await room.left("import_parts", dry.import_id) == 1
+
+
+async def test_a_dry_run_is_tried_with_another_mapping_and_applied_once(room: Room) -> None:
+    rows: list[dict[str, object]] = [
+        {"push_token": token(number), "platform": "android", "person": "ann"} for number in range(3)
+    ]
+    first = await room.run(table(rows))
+    assert first.counts["skipped"] == {"no_token": 3}
+    assert [(one.name, one.read_as) for one in await room.imports.columns(first)] == [
+        ("push_token", ""),
+        ("platform", "platform"),
+        ("person", "person"),
+    ]
+    with pytest.raises(BadRequest):
+        await room.imports.map(BY, room.workspace, first.import_id, "tokn = 'push_token'")
+    mapped = await room.imports.map(BY, room.workspace, first.import_id, "token = 'push_token'")
+    await room.work()
+    [column, *_] = await room.imports.columns(await room.imports.one(room.workspace, mapped.import_id))
+    assert (column.read_as, len(column.examples)) == ("token", 1)
+    assert token(0) not in str(column)
+    applied = await room.imports.apply(BY, room.workspace, mapped.import_id)
+    await room.work()
+    assert (await room.imports.one(room.workspace, applied.import_id)).counts["devices"]["new"] == 3
+    assert await room.left("import_parts") == 0
+    for number in (first.import_id, mapped.import_id, applied.import_id):
+        with pytest.raises(Conflict):
+            await room.imports.apply(BY, room.workspace, number)
+
+
+async def test_how_long_the_rest_takes_is_told_by_the_speed_of_the_attempt(room: Room) -> None:
+    made = await room.make(table([line(1)]), apply=True)
+    began = NOW
+    running = replace(
+        made,
+        bytes=1_000,
+        read_bytes=600,
+        began_at=began,
+        began_bytes=100,
+        updated_at=began + timedelta(seconds=10),
+    )
+    # Half of the work is behind it: a file that is applied is read twice. At 50 bytes a second 1,400 are left.
+    assert (progress_of(running), remaining_s(running)) == (0.3, 28.0)
+    for unknown in (
+        replace(running, state="failed"),
+        replace(running, began_at=None),
+        replace(running, read_bytes=100),
+        replace(running, updated_at=began + timedelta(seconds=1)),
+    ):
+        assert remaining_s(unknown) is None
+    assert progress_of(replace(running, state="done")) == 1.0
 
 
 async def test_the_same_file_twice_changes_nothing(room: Room) -> None:
@@ -235,7 +301,7 @@ async def test_a_device_of_an_anonymous_user_is_whose_who_identifies(room: Room)
 async def test_an_import_that_was_interrupted_goes_on_where_it_was(room: Room) -> None:
     content = table([line(number) for number in range(4_500)])
     made = await room.make(content, apply=True)
-    interrupted = Jobs(room.database, Importer(room.imports))
+    interrupted = Jobs(room.database, room.importer())
     await interrupted.look()
 
     async def begun() -> bool:
@@ -246,7 +312,7 @@ async def test_an_import_that_was_interrupted_goes_on_where_it_was(room: Room) -
     half = await room.imports.one(room.workspace, made.import_id)
     assert half.state == "pending"
     assert half.records < 4_500
-    await Jobs(room.database, Importer(room.imports)).finish()
+    await Jobs(room.database, room.importer()).finish()
     done = await room.imports.one(room.workspace, made.import_id)
     assert (done.state, done.records, done.attempts) == ("done", 4_500, 0)
     assert done.counts["devices"]["new"] == done.counts["people"]["new"] == 4_500
@@ -256,7 +322,7 @@ async def test_an_import_that_was_interrupted_goes_on_where_it_was(room: Room) -
 async def test_a_cancelled_import_leaves_nothing_of_its_file(room: Room) -> None:
     made = await room.make(table([line(1)]), apply=True)
     assert await jobs.change(room.database, room.workspace, jobs.IMPORT.cancel or "", made.import_id)
-    await Jobs(room.database, Importer(room.imports)).finish()
+    await Jobs(room.database, room.importer()).finish()
     assert (await room.imports.one(room.workspace, made.import_id)).state == "cancelled"
     assert (await room.tables())["devices"] == []
     left = await room.database.of(room.workspace).value(
@@ -330,7 +396,7 @@ async def test_what_is_wrong_with_the_question_is_said_at_once(room: Room) -> No
 async def test_registrations_meanwhile_are_not_lost(room: Room) -> None:
     content = table([line(number) for number in range(2_000)])
     made = await room.make(content, apply=True)
-    importing = asyncio.create_task(Jobs(room.database, Importer(room.imports)).finish())
+    importing = asyncio.create_task(Jobs(room.database, room.importer()).finish())
     await asyncio.gather(*(room.register("app", token(number), NOW) for number in range(0, 2_000, 40)))
     await importing
     assert (await room.imports.one(room.workspace, made.import_id)).state == "done"

@@ -28,6 +28,7 @@ NOTHING = {
     "broadcast": "999999999",
     "user": "999999999",
     "erasure": "999999999",
+    "import": "999999999",
     "kind": "app",
     "job_kind": "plan",
     "job": "999999999",

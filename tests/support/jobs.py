@@ -89,7 +89,7 @@ class Shop:
             yield b"token,platform,person\nabc:def,android,ann\n"
 
         new = NewImport(source="generic", name="devices.csv", options={}, apply=True)
-        return (await Imports(self.database).make(BY, self.workspace_id, new, content())).import_id
+        return (await Imports(self.database, VAULT).make(BY, self.workspace_id, new, content())).import_id
 
     async def ask_for_file(self, url: str) -> int:
         template = await Templates(self.database, CHECKS).make(
@@ -204,7 +204,7 @@ def work(database: Database, kind: JobKind) -> Work:
         case "export":
             return Exporter(Exports(database, VAULT))
         case "import":
-            return Importer(Imports(database))
+            return Importer(Imports(database, VAULT), destinations=ANYWHERE)
         case "estimate":
             return Estimator(Estimates(database))
         case "webhook":

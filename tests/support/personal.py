@@ -46,7 +46,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     # A file is kept while its import runs, which is minutes.
     "import_parts": {Verdict.AUTHORED: "content"},
     "import_keys": {Verdict.HASHED: "key"},
-    "imports": {Verdict.AUTHORED: "name options mapping"},
+    "imports": {Verdict.AUTHORED: "name description options mapping fetch_from fetched_to"},
     "audit_log": {Verdict.CHANGED: "target detail"},
     "unreadable_rows": {Verdict.DELETED: "key"},
     "erasures": {
@@ -112,8 +112,8 @@ NOTHING: Mapping[str, str] = {
     "claim_id last_error",
     "import_parts": "workspace_id import_id part",
     "import_keys": "workspace_id import_id",
-    "imports": "import_id workspace_id source move apply state bytes read_bytes records counts checked failure attempts "
-    "next_attempt_at claimed_until claim_id last_error created_at updated_at",
+    "imports": "import_id workspace_id source move apply state bytes read_bytes records counts checked checked_bytes began_at "
+    "began_bytes failure attempts next_attempt_at claimed_until claim_id last_error created_at updated_at",
     "segments": "segment_id workspace_id created_at updated_at unit",
     "snippets": "workspace_id updated_at",
     "templates": "template_id workspace_id kind when_undefined send_to_unsubscribed created_at updated_at",

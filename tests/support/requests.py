@@ -243,6 +243,26 @@ SAMPLES: dict[str, list[Any]] = {
     "POST /api/v1/events": [{**_EVENT, "anonymous_id": "a"}],
     "POST /api/v1/forms/{form}/submit": [{"data": {"id": "42", "email": "a@example.com", "plan": "pro"}}],
     **{f"POST /api/v1/jobs/{{kind}}/{{job}}/{verb}": _WITHOUT for verb in ("cancel", "retry")},
+    "POST /api/v1/imports": [
+        {
+            "source": "generic",
+            "url": "https://example.com/people.csv",
+            "name": "people",
+            "description": "some",
+            "apply": False,
+            "move": True,
+            "environment": "production",
+            "app": "com.example",
+            "status": "keep",
+            "mapping": 'token = "push_token"',
+            "person_from": "text",
+        },
+        {
+            "source": "customerio",
+            "customerio": {"app_api_key": "a key", "region": "eu", "api_url": "https://api.example.com"},
+        },
+    ],
+    **{f"POST /api/v1/imports/{{id}}/{verb}": _WITHOUT for verb in ("apply", "cancel")},
     "POST /api/v1/merge_customers": [{"primary": {"id": "1"}, "secondary": {"email": "a@example.com"}}],
     "POST /api/v1/metrics": [_REPORT],
     "POST /api/v1/push/events": [_PUSH_EVENT],
@@ -274,6 +294,19 @@ SAMPLES: dict[str, list[Any]] = {
     "POST /v1/customers": [{"filter": _FILTER}],
     "POST /v1/customers/attributes": [{"ids": ["1", "2"]}],
     "POST /v1/exports/customers": [{"filters": _FILTER}],
+    "POST /v1/imports": [
+        {
+            "import": {
+                "data_file_url": "https://example.com/people.csv",
+                "type": "people",
+                "identifier": "id",
+                "name": "people",
+                "description": "some",
+                "data_to_process": "only_new",
+                "people_to_process": "only_new",
+            }
+        }
+    ],
     "POST /v1/exports/deliveries": [
         {"newsletter_id": 1, "start": NOW, "end": NOW + 60, "metric": "opened", "drafts": False}
     ],

@@ -13,6 +13,7 @@ from pushkeeper.api.customerio import (
     cdp,
     delivery_reports,
     exports,
+    imports,
     info,
     messages,
     preferences,
@@ -38,6 +39,7 @@ from pushkeeper.api.native import (
     strikes,
     workspace,
 )
+from pushkeeper.api.native import imports as native_imports
 from pushkeeper.api.native import messages as native_messages
 from pushkeeper.api.native import routes as native_routes
 from pushkeeper.api.native import templates as native_templates
@@ -81,6 +83,7 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         *info.routes(context),
         *broadcasts.routes(context),
         *exports.routes(context),
+        *imports.routes(context),
         *jobs.routes(context),
         *openapi.routes(),
         *webhooks.routes(context),
@@ -89,6 +92,7 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         *strikes.routes(context),
         *erasures.routes(context),
         *explain.routes(context),
+        *native_imports.routes(context),
         *reports.routes(context),
         *native_messages.routes(context),
         *native_routes.routes(context),

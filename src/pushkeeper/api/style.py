@@ -159,6 +159,7 @@ class ApiStyle:
     max_body_bytes: int = MAX_BODY_BYTES
     cross_origin: bool = False  # whether pages of any site may call it
     for_browsers: bool = False
+    reads_body: bool = True  # before the handler, which else does it by itself
     with_request_id: bool = False  # whether the `error` object of a refusal has the request's ID
 
     @property
@@ -174,6 +175,12 @@ class ApiStyle:
     async def respond(self, request: Request, handler: Handler) -> Response:
         """What the handler returns of the call."""
         caller = await self.authenticate(request.header(b"authorization"))
+        if not self.reads_body:
+            return await handler(Call(caller, request, b""))
+        return await self.respond_to_body(request, caller, handler)
+
+    async def respond_to_body(self, request: Request, caller: Caller, handler: Handler) -> Response:
+        """What the handler returns of the call with its body."""
         with LARGE.body_of(caller.workspace_id) as body:
             return await handler(Call(caller, request, await request.body(self.max_body_bytes, body.grown)))
 

@@ -111,24 +111,14 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
 
     Each row that cannot be imported is skipped with its line and reason; the rest is imported.
     """
-    from pushkeeper.core.imports.row import ImportOptions
-    from pushkeeper.services.imports.service import NewImport
-    from pushkeeper.services.schemas.imports import ImportView
+    from pushkeeper.services.schemas.imports import ImportRequest, ImportView
 
-    read = ImportOptions(
-        app=options.pop("app"),
-        environment=options.pop("environment"),
-        keep_status=options.pop("status") == "keep",
-        person_from=options.pop("person_from"),
-    )
     mapping: Path | None = options.pop("mapping")
-    new = {
-        "source": options.pop("source"),
-        "options": {field: getattr(read, field) for field in read.__struct_fields__},
-        "mapping": None if mapping is None else _opened(mapping).read().decode(errors="replace"),
-        "move": options.pop("move"),
-        "apply": options.pop("apply"),
-    }
+    fields = ("source", "apply", "move", "environment", "app", "status", "person_from")
+    request = ImportRequest(
+        mapping=None if mapping is None else _opened(mapping).read().decode(errors="replace"),
+        **{field: options.pop(field) for field in fields},
+    )
     wait = not options.pop("no_wait")
 
     for file in files:
@@ -137,9 +127,8 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
     async def work(services: Services, workspace: WorkspaceId) -> list[Import]:
         done = []
         for file in files:
-            made = await services.imports.make(
-                actor(), workspace, NewImport(name=file.name, **new), _content(file)
-            )
+            wanted = request.wanted(file.name)
+            made = await services.imports.make(actor(), workspace, wanted, _content(file))
             done.append(await _followed(services, workspace, made, quiet=json) if wait else made)
         return done
 
@@ -147,6 +136,66 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
     for one in found:
         answer(one, _text(one), json=json)
     if any(one.state in {"failed", "cancelled"} for one in found):
+        sys.exit(1)
+
+
+@import_.command("customerio")
+@click.option(
+    "--app-api-key",
+    envvar="CUSTOMERIO_APP_API_KEY",
+    prompt="App API key of Customer.io",
+    hide_input=True,
+    help="Of the workspace whose people are imported. Asked for when neither this nor the variable is set.",
+    show_envvar=True,
+)
+@click.option("--region", type=click.Choice(["us", "eu"]), default="us", show_default=True)
+@click.option("--api-url", metavar="URL", help="The App API's address, in the place of the region's.")
+@click.option("--apply", is_flag=True, help="Import. Without it nothing is changed.")
+@click.option(
+    "--environment",
+    type=click.Choice([environment.value for environment in Environment]),
+    help="Apple's environment of iPhones whose device does not say.",
+)
+@click.option(
+    "--status",
+    type=click.Choice(["unused", "keep"]),
+    default="unused",
+    show_default=True,
+    help="keep: import last statuses.",
+)
+@click.option("--move", is_flag=True, help="Move devices of other people, where the last use is newer.")
+@click.option("--no-wait", is_flag=True, help="Leave all to a worker.")
+@in_workspace
+@on_store
+@as_json
+def import_customerio(
+    *,
+    app_api_key: str,
+    region: str,
+    api_url: str | None,
+    no_wait: bool,
+    name: str,
+    json: bool,
+    **options: Any,
+) -> None:
+    """Import all people of a Customer.io workspace with their devices, by its App API.
+
+    Customer.io allows ten calls a second: a million people take about a quarter of an hour.
+    """
+    from pushkeeper.services.imports.fetching import CUSTOMERIO_API, CustomerioPeople
+    from pushkeeper.services.schemas.imports import ImportRequest
+
+    fields = {field: options.pop(field) for field in ("apply", "environment", "status", "move")}
+    wanted = ImportRequest(source="customerio", **fields).wanted("Customer.io")
+    fetch = CustomerioPeople(app_api_key=app_api_key, api_url=api_url or CUSTOMERIO_API[region])
+
+    async def work(services: Services, workspace: WorkspaceId) -> Import:
+        made = await services.imports.make_from(actor(), workspace, wanted, fetch)
+        return made if no_wait else await _followed(services, workspace, made, quiet=json)
+
+    found = _view(run(with_workspace(name, options, work)))
+    answer(found, _text(found), json=json)
+    if found.state in {"failed", "cancelled"}:
         sys.exit(1)
 
 
@@ -172,6 +221,40 @@ def import_verify(*, number: int, name: str, json: bool, **options: Any) -> None
     answer(verified, text, json=json)
     if verified.missing or verified.wrong_owner:
         sys.exit(1)
+
+
+@import_.command("apply")
+@click.argument("number", metavar="IMPORT", type=click.IntRange(1))
+@click.option("--no-wait", is_flag=True, help="Leave the rest to a worker.")
+@in_workspace
+@on_store
+@as_json
+def import_apply(*, number: int, no_wait: bool, name: str, json: bool, **options: Any) -> None:
+    """Import the file of a finished dry run, as a new import."""
+
+    async def work(services: Services, workspace: WorkspaceId) -> Import:
+        made = await services.imports.apply(actor(), workspace, number)
+        return made if no_wait else await _followed(services, workspace, made, quiet=json)
+
+    found = _view(run(with_workspace(name, options, work)))
+    answer(found, _text(found), json=json)
+    if found.state in {"failed", "cancelled"}:
+        sys.exit(1)
+
+
+@import_.command("cancel")
+@click.argument("number", metavar="IMPORT", type=click.IntRange(1))
+@in_workspace
+@on_store
+@as_json
+def import_cancel(*, number: int, name: str, json: bool, **options: Any) -> None:
+    """Stop an import. What it has written stays, and its file is deleted."""
+
+    async def work(services: Services, workspace: WorkspaceId) -> Import:
+        return await services.imports.cancel(actor(), workspace, number)
+
+    found = _view(run(with_workspace(name, options, work)))
+    answer(found, _text(found), json=json)
 
 
 @import_.command("show")
@@ -213,13 +296,17 @@ def import_list(*, name: str, json: bool, **options: Any) -> None:
     answer(ImportListView(imports=views), text, json=json)
 
 
-def _one(name: str, number: int, options: dict[str, Any]) -> ImportView:
+def _view(found: Import) -> ImportView:
     from pushkeeper.services.schemas.imports import ImportView
 
+    return ImportView.of(found)
+
+
+def _one(name: str, number: int, options: dict[str, Any]) -> ImportView:
     async def work(services: Services, workspace: WorkspaceId) -> Import:
         return await services.imports.one(workspace, number)
 
-    return ImportView.of(run(with_workspace(name, options, work)))
+    return _view(run(with_workspace(name, options, work)))
 
 
 async def _content(file: Path) -> AsyncIterator[bytes]:
@@ -258,7 +345,8 @@ def _text(one: ImportView) -> str:
     if one.state in {"failed", "cancelled"}:
         return f"Import {one.id} {one.state}{f': {one.failure}' if one.failure else ''}"
     if one.state != "done":
-        return f"Import {one.id} is {one.state}: {one.progress:.0%} of the file is read."
+        left = f", about {one.remaining_s:,.0f} s left" if one.remaining_s is not None else ""
+        return f"Import {one.id} is {one.state}: {one.progress:.0%} done{left}."
     would = "" if one.apply else "would be "
     people, devices = one.people, one.devices
     mode = "" if one.apply else " (dry run: nothing was changed)"
@@ -281,5 +369,5 @@ def _text(one: ImportView) -> str:
             f"Verified: {found.devices:,} devices, {found.missing:,} missing, {found.wrong_owner:,} of somebody else.",
         ]
     if not one.apply:
-        lines += ["", "Import with --apply."]
+        lines += ["", f"Apply it with: pushkeeper import apply {one.id}"]
     return "\n".join(lines)

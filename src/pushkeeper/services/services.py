@@ -84,7 +84,7 @@ class Services:
             credentials=Credentials(database, vault),
             explanations=Explanations(database),
             exports=Exports(database, vault),
-            imports=Imports(database),
+            imports=Imports(database, vault),
             insights=Insights(database),
             jobs=Jobs(database),
             listings=Listings(database),

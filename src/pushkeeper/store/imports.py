@@ -37,6 +37,7 @@ class NewImport:
         mapping: the TOML that names the columns of a file of the generic source.
         move: give people devices that others have, where the file's are newer.
         apply: write; without it only what would be written is counted.
+        description: for people, as the name.
     """
 
     source: str
@@ -45,6 +46,7 @@ class NewImport:
     mapping: str | None = None
     move: bool = False
     apply: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,10 @@ class Import(NewImport):
         bytes: of the file as it was uploaded.
         records: of the file that are done; `read_bytes` is up to where that is in it.
         counts: the result so far, as `services.imports.counts.Counts`.
-        checked: records whose devices were compared with those that are there, after all were written.
+        checked: records whose devices were compared with those that are there, after all were written; `checked_bytes` is up to
+            where that is in the file.
+        began_at, began_bytes: the attempt that is running, and what was read and compared before it.
+        has_file: all of the file is there.
         failure: why it failed for good; `last_error` is that of the last attempt.
     """
 
@@ -67,6 +72,10 @@ class Import(NewImport):
     records: int
     counts: dict[str, Any]
     checked: int
+    checked_bytes: int
+    began_at: datetime | None
+    began_bytes: int
+    has_file: bool
     failure: str | None
     last_error: str | None
     attempts: int
@@ -90,10 +99,17 @@ class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
     status: str
 
 
-async def insert(database: Database, workspace: WorkspaceId, wanted: NewImport) -> int:
-    """Make an import whose file is still to come, and return its number."""
-    query = SQL.bind("insert", workspace_id=workspace, **asdict(wanted))
+async def insert(
+    database: Database, workspace: WorkspaceId, wanted: NewImport, fetch_from: bytes | None = None
+) -> int:
+    """Make an import whose file is still to come, and return its number.
+
+    With `fetch_from`, which says sealed where the file is, workers fetch it; without it, it is uploaded.
+    """
+    query = SQL.bind("insert", workspace_id=workspace, fetch_from=fetch_from, **asdict(wanted))
     made: int = await database.of(workspace).value(*query)
+    if fetch_from is not None:
+        await database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
     return made
 
 
@@ -110,6 +126,71 @@ async def uploaded(database: Database, workspace: WorkspaceId, import_id: int) -
     done = await database.of(workspace).value(SQL["uploaded"], workspace, import_id)
     await database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
     return done is not None
+
+
+async def forget_upload(database: Database, workspace: WorkspaceId, import_id: int) -> None:
+    """Delete an import whose upload ended too early, with what is there of it."""
+    await database.of(workspace).rows(SQL["forget_upload"], workspace, import_id)
+
+
+async def to_fetch(database: Database, claim: Claim) -> tuple[bytes | None, str]:
+    """Where the file of a claimed import is, sealed, and up to which place it is there; None: all of it is.
+
+    `ClaimLost` where the import is not to go on.
+    """
+    row = await database.of(claim.workspace_id).row(SQL["to_fetch"], *claim.row)
+    if row is None:
+        raise ClaimLost
+    return row["fetch_from"], row["fetched_to"]
+
+
+async def fetch_again(database: Database, claim: Claim) -> None:
+    """Forget what is there of a file that is fetched; `ClaimLost` where the import is not to go on."""
+
+    async def work(connection: Connection) -> None:
+        await _if_claimed(connection, "fetch_again", claim)
+        await connection.execute(SQL["forget_parts"], claim.workspace_id, claim.item_id)
+
+    await database.of(claim.workspace_id).in_transaction(work)
+
+
+async def add_fetched(database: Database, claim: Claim, content: bytes, place: str = "") -> None:
+    """Add the next part of a file that is fetched, behind which `place` follows; `ClaimLost` as above."""
+    await database.of(claim.workspace_id).in_transaction(
+        lambda connection: _if_claimed(connection, "add_fetched", claim, content, place)
+    )
+
+
+async def fetched(database: Database, claim: Claim) -> None:
+    """All of the file is there; `ClaimLost` as above."""
+    await database.of(claim.workspace_id).in_transaction(
+        lambda connection: _if_claimed(connection, "fetched", claim)
+    )
+
+
+async def _if_claimed(connection: Connection, name: str, claim: Claim, *values: object) -> None:
+    if await connection.fetchval(SQL[name], *claim.row, *values) is None:
+        raise ClaimLost
+
+
+async def repeat(
+    database: Database, workspace: WorkspaceId, import_id: int, *, mapping: str | None, apply: bool
+) -> int | None:
+    """Make another import of a dry run, whose file it gets; None where there is no file any more."""
+
+    async def work(connection: Connection) -> int | None:
+        made: int | None = await connection.fetchval(SQL["repeat"], workspace, import_id, mapping, apply)
+        if made is not None:
+            await connection.execute(SQL["hand_over"], workspace, import_id, made)
+            await connection.execute(f"notify {PLAN_CHANNEL}")
+        return made
+
+    return await database.of(workspace).in_transaction(work)
+
+
+async def begin(database: Database, claim: Claim) -> None:
+    """An attempt begins to read: how long the rest takes is told by its speed."""
+    await database.of(claim.workspace_id).rows(SQL["begin"], *claim.row)
 
 
 async def of_workspace(database: Database, workspace: WorkspaceId, only: int | None = None) -> list[Import]:
@@ -133,14 +214,15 @@ async def claimed(connection: Connection, claim: Claim) -> Import:
 
 async def note(connection: Connection, claim: Claim, so_far: Import) -> None:
     """Say how far an import has come, and its result so far."""
-    at = so_far.records, so_far.read_bytes, so_far.counts, so_far.checked
+    at = so_far.records, so_far.read_bytes, so_far.counts, so_far.checked, so_far.checked_bytes
     await connection.execute(SQL["note"], *claim.row, *at)
 
 
-async def done(connection: Connection, claim: Claim) -> None:
-    """The import is done; its file and what it named are kept no longer."""
+async def done(connection: Connection, claim: Claim, *, keep_file: bool) -> None:
+    """The import is done; what it named is kept no longer, and its file only to be applied."""
     await connection.execute(SQL["done"], *claim.row)
-    await connection.execute(SQL["forget_parts"], claim.workspace_id, claim.item_id)
+    if not keep_file:
+        await connection.execute(SQL["forget_parts"], claim.workspace_id, claim.item_id)
     await connection.execute(SQL["forget_keys"], claim.workspace_id, claim.item_id)
 
 

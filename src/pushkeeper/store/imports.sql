@@ -4,9 +4,10 @@
 -- large it is, and a join would go through all of a workspace for each batch.
 
 -- name: insert
--- A new import, of which no part is there yet.
-insert into imports (workspace_id, source, name, options, mapping, move, apply)
-values (:workspace_id, :source, :name, :options, :mapping, :move, :apply)
+-- A new import, of which no part is there yet; workers fetch the file of one that says where it is.
+insert into imports (workspace_id, source, name, description, options, mapping, move, apply, fetch_from, state)
+values (:workspace_id, :source, :name, :description, :options, :mapping, :move, :apply, :fetch_from::bytea,
+    case when :fetch_from::bytea is null then 'uploading' else 'pending' end)
 returning import_id;
 
 -- name: add_part
@@ -26,16 +27,72 @@ update imports set state = 'pending', next_attempt_at = now(), updated_at = now(
 where workspace_id = $1 and import_id = $2 and state = 'uploading'
 returning import_id;
 
+-- name: forget_upload
+-- An import whose upload ended too early.
+delete from imports where workspace_id = $1 and import_id = $2 and state = 'uploading';
+
+-- name: to_fetch
+-- Where the file of a claimed import is to be had, and up to which place of it is there.
+select fetch_from, fetched_to from imports
+where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending';
+
+-- name: add_fetched
+-- The next part of a file that is being fetched, and the place that follows it.
+with added as (
+    update imports set bytes = bytes + octet_length($4::bytea), fetched_to = $5, updated_at = now()
+    where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending'
+    returning workspace_id, import_id
+)
+insert into import_parts (workspace_id, import_id, part, content)
+select a.workspace_id, a.import_id, coalesce(
+    (select max(p.part) + 1 from import_parts p where p.workspace_id = $1 and p.import_id = $2), 0), $4::bytea
+from added a
+returning part;
+
+-- name: fetch_again
+-- What is fetched is fetched from its beginning.
+update imports set bytes = 0, fetched_to = ''
+where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending'
+returning import_id;
+
+-- name: fetched
+-- All of the file is there, and where it was is kept no longer.
+update imports set fetch_from = null, updated_at = now()
+where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending'
+returning import_id;
+
+-- name: repeat
+-- A dry run that is done once more: applied, or with another mapping.
+insert into imports (workspace_id, source, name, description, options, mapping, move, apply, bytes, state)
+select workspace_id, source, name, description, options, $3, move, $4, bytes, 'pending'
+from imports i
+where workspace_id = $1 and import_id = $2 and state = 'done' and not apply and exists (
+    select from import_parts p where p.workspace_id = i.workspace_id and p.import_id = i.import_id)
+returning import_id;
+
+-- name: hand_over
+-- The file of one import is another's.
+update import_parts set import_id = $3 where workspace_id = $1 and import_id = $2;
+
+-- name: begin
+-- An attempt begins to read; what it takes is counted from here.
+update imports set began_at = now(), began_bytes = read_bytes + checked_bytes
+where workspace_id = $1 and import_id = $2 and claim_id = $3;
+
 -- name: all
 -- The last hundred imports of a workspace, or one of them, the newest first.
-select import_id, workspace_id, source, name, options, mapping, move, apply, state, bytes, read_bytes, records, counts, checked,
-    failure, last_error, attempts, next_attempt_at, created_at, updated_at
+select import_id, workspace_id, source, name, description, options, mapping, move, apply, state, bytes, read_bytes, records, counts,
+    checked, checked_bytes, began_at, began_bytes, failure, last_error, attempts, next_attempt_at, created_at, updated_at,
+    fetch_from is null and exists (
+        select from import_parts p where p.workspace_id = imports.workspace_id and p.import_id = imports.import_id) as has_file
 from imports where workspace_id = $1 and ($2::bigint is null or import_id = $2) order by import_id desc limit 100;
 
 -- name: claimed
 -- An import that is claimed, which nobody changes until the transaction ends.
-select import_id, workspace_id, source, name, options, mapping, move, apply, state, bytes, read_bytes, records, counts, checked,
-    failure, last_error, attempts, next_attempt_at, created_at, updated_at
+select import_id, workspace_id, source, name, description, options, mapping, move, apply, state, bytes, read_bytes, records, counts,
+    checked, checked_bytes, began_at, began_bytes, failure, last_error, attempts, next_attempt_at, created_at, updated_at,
+    fetch_from is null and exists (
+        select from import_parts p where p.workspace_id = imports.workspace_id and p.import_id = imports.import_id) as has_file
 from imports where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending'
 for update;
 
@@ -45,7 +102,7 @@ select content from import_parts where workspace_id = $1 and import_id = $2 and 
 
 -- name: note
 -- So many records are done, so many devices compared, and this came of them.
-update imports set records = $4, read_bytes = $5, counts = $6, checked = $7, updated_at = now()
+update imports set records = $4, read_bytes = $5, counts = $6, checked = $7, checked_bytes = $8, updated_at = now()
 where workspace_id = $1 and import_id = $2 and claim_id = $3;
 
 -- name: done

@@ -278,7 +278,7 @@ select export_id from cancelled;
 -- name: cancel_import
 -- An import is not wanted any more: what is written of it stays, and its file goes.
 with cancelled as (
-    update imports set state = 'cancelled', failure = null, updated_at = now(), claimed_until = null, claim_id = null
+    update imports set state = 'cancelled', failure = null, fetch_from = null, updated_at = now(), claimed_until = null, claim_id = null
     where workspace_id = $1 and import_id = $2 and state in ('uploading', 'pending', 'failed')
     returning workspace_id, import_id
 ),

@@ -71,8 +71,8 @@ class BoundedProtocol(HttpToolsProtocol):
     )
 
     def __init__(self, config: Config, server_state: ServerState, capacity: Capacity) -> None:
-        # The application finds `charge` in the scope's state.
-        super().__init__(config, server_state, {"charge": self.charge})
+        # The application finds `charge` and `passed_on` in the scope's state.
+        super().__init__(config, server_state, {"charge": self.charge, "passed_on": self.passed_on})
         self.capacity = capacity
         self.limits = capacity.limits
         self.arrival: asyncio.Task[None] | None = None
@@ -261,6 +261,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         if not self.capacity.hold(self, size):
             raise Unreachable(Refusal.MEMORY.value[1])
+
+    def passed_on(self, size: int) -> None:
+        """Count bytes of a body no longer, which are not kept until it is answered."""
+        self.capacity.keep(self, max(self.held - size, 0))
 
     def on_response_complete(self) -> None:
         """Begin with the next request that waits, or wait for one."""

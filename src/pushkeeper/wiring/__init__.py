@@ -96,7 +96,7 @@ def chores(opened: Store, settings: Settings, figures: WorkerMetrics) -> tuple[C
         Files(opened.database, destinations=destinations),
         Estimator(opened.services.broadcasts.estimates),
         Exporter(opened.services.exports),
-        Importer(opened.services.imports),
+        Importer(opened.services.imports, destinations=destinations),
     )
     return (
         *(Jobs(opened.database, work, figures) for work in works),

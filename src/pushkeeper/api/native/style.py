@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from pushkeeper.api.context import Context
 
 
-def native(context: Context, max_body_bytes: int = MAX_BODY_BYTES) -> ApiStyle:
+def native(context: Context, max_body_bytes: int = MAX_BODY_BYTES, *, reads_body: bool = True) -> ApiStyle:
     """Our own API: it takes App API keys."""
     return ApiStyle(
         name="native",
         authenticate=context.keys.app,
         render=_render,
         max_body_bytes=max_body_bytes,
+        reads_body=reads_body,
         with_request_id=True,
     )
 

@@ -16,7 +16,7 @@ from pushkeeper.web import response
 from pushkeeper.web.response import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.routing import Route
 
@@ -119,7 +119,23 @@ def _operation(path: str, operation: Operation, tag: str, structs: Structs) -> d
             "required": not operation.body_is_optional,
             "content": {"application/json": {"schema": structs.of(operation.body)}},
         }
+        if operation.has_upload and not isinstance(operation.body, dict):
+            schema = _upload(structs.parameters(operation.body))
+            described["requestBody"]["content"]["multipart/form-data"] = {"schema": schema}
     return described
+
+
+def _upload(fields: Mapping[str, Schema]) -> Schema:
+    """The form of an upload: what a body has, but for what is fetched, and the file."""
+    file = {"type": "string", "format": "binary", "description": "The file; the last part of the form."}
+    return {
+        "type": "object",
+        "properties": {
+            **{name: one for name, one in fields.items() if name not in {"url", "customerio"}},
+            "file": file,
+        },
+        "required": ["source", "file"],
+    }
 
 
 def _done(operation: Operation, structs: Structs) -> dict[str, Any]:

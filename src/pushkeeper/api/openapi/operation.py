@@ -22,6 +22,7 @@ class Operation:
         answer: the struct that it answers with, or a schema.
         refused: statuses that it may answer beside those that all may.
         body_is_optional: it may be called without a body.
+        has_upload: it also takes a multipart form with the fields of `body` and a `file`, in the place of its `url`.
         parts: structs that the schema of its answer names.
         csv: it may answer with a table, if `format=csv` is asked for.
     """
@@ -34,6 +35,7 @@ class Operation:
     query: type[Struct] | None = None
     body: type[Struct] | Schema | None = None
     body_is_optional: bool = False
+    has_upload: bool = False
     refused: tuple[int, ...] = ()
     csv: bool = False
     parts: tuple[type[Struct], ...] = ()

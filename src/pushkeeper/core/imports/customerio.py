@@ -1,6 +1,6 @@
-"""Customer.io: people with their devices, as `POST /v1/customers/attributes` answers them; our own export is the same. Pure.
+"""Customer.io: people with their devices, as `POST /v1/customers/attributes` answers them, and CSV files of people. Pure.
 
-Source: Customer.io's OpenAPI description of the App API.
+Our own export is the same. Source: Customer.io's OpenAPI description of the App API.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.imports.row import ImportOptions, Record
 
 _OWN = frozenset({"id", "email", "cio_id"})
+_NESTED = ("identifiers", "attributes", "devices")
 
 
 def read(record: Record, options: ImportOptions) -> ImportedRow:
@@ -24,11 +25,14 @@ def read(record: Record, options: ImportOptions) -> ImportedRow:
 
     `Skip` where the person has no identifier.
     """
+    if "customer" in record:
+        record = values.json_object(record, "customer")
+    if not any(name in record for name in _NESTED):
+        return _read_row(record, options)
     identifiers = values.json_object(record, "identifiers")
     person_id = values.text(identifiers, "id") or values.text(record, "id")
     email = values.text(identifiers, "email")
-    if person_id is None and email is None:
-        raise Skip(SkipReason.NO_PERSON, "identifiers", "has neither an id nor an email")
+    _check_identifiers(person_id, email, options)
     devices: list[ImportedDevice] = []
     skipped: list[Skip] = []
     given = record.get("devices")
@@ -47,6 +51,27 @@ def read(record: Record, options: ImportOptions) -> ImportedRow:
         devices=tuple(devices),
         skipped=tuple(skipped),
     )
+
+
+def _read_row(record: Record, options: ImportOptions) -> ImportedRow:
+    """A row of a CSV file of people: a column each for identifiers and attributes, of which empty cells say nothing."""
+    person_id, email = values.text(record, "id"), values.text(record, "email")
+    _check_identifiers(person_id, email, options)
+    given = {name: value for name, value in record.items() if name not in {*_OWN, "unsubscribed"}}
+    person = ImportedPerson(
+        id=person_id,
+        email=email,
+        attributes=values.without_empty(**given),
+        unsubscribed=values.flag(record, "unsubscribed"),
+    )
+    return ImportedRow(person=person)
+
+
+def _check_identifiers(person_id: str | None, email: str | None, options: ImportOptions) -> None:
+    if person_id is None and email is None:
+        raise Skip(SkipReason.NO_PERSON, "identifiers", "has neither an id nor an email")
+    if options.identifier and {"id": person_id, "email": email}[options.identifier] is None:
+        raise Skip(SkipReason.NO_PERSON, options.identifier, "is empty")
 
 
 def _attributes(record: Record) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,8 @@ class SkipReason(StrEnum):
     NO_PERSON = "no_person"
     BAD_IDENTIFIER = "bad_identifier"
     BAD_ATTRIBUTE = "bad_attribute"  # the rest of the record is imported
+    PERSON_KNOWN = "person_known"  # only new people are imported
+    PERSON_UNKNOWN = "person_unknown"  # only people who are there are
     BLOCKED = "blocked"  # the person was erased or suppressed, and may not be made again
     OWNED_BY_ANOTHER = "owned_by_another"
     DUPLICATE = "duplicate"  # the file has the device more than once, of which the newest counts
@@ -58,12 +60,16 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         keep_status: import last statuses; without it devices are unused, and those that the vendor no longer sent to left out.
         person_from: where SNS's `CustomUserData` names the person: "" for nowhere, `text` for all of it, else a dotted path
             into its JSON.
+        identifier: which identifier every person must have; "" for any.
+        only: which people are imported, with their devices: `all`, those who are `new`, or those who are there, `existing`.
     """
 
     app: str | None = None
     environment: Environment | None = None
     keep_status: bool = False
     person_from: str = ""
+    identifier: Literal["", "id", "email"] = ""
+    only: Literal["all", "new", "existing"] = "all"
 
 
 class ImportedPerson(msgspec.Struct, frozen=True, kw_only=True):

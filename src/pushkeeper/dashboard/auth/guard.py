@@ -26,6 +26,7 @@ from pushkeeper.errors import (
 from pushkeeper.web import cookies
 from pushkeeper.web.endpoint import Endpoint
 from pushkeeper.web.response import PAGE_GUARDS, Response, see_other
+from pushkeeper.web.upload import read_upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,8 +110,6 @@ class Guard:
 
     async def _changed(self, sent: Request, route: Action, request: PageRequest) -> Response:
         sent.refuse_other_sites(self._context.url)
-        values, files = await sent.form()
-        request = replace(request, form=Form(values, files))
         try:
             _let_through(request, route.role)
         except Forbidden as error:
@@ -119,6 +118,7 @@ class Guard:
                 request.actor, route.action, error.message, workspace, _target(request)
             )
             raise
+        request = replace(request, form=await _form(sent, route))
         try:
             return (await route.do(request)).answer
         except PushkeeperError as error:
@@ -172,6 +172,14 @@ def routes(context: Context, page_routes: Sequence[PageRoute]) -> list[Route]:
         )
         for path, together in by_path.items()
     ]
+
+
+async def _form(sent: Request, route: Action) -> Form:
+    """The form that was sent, of a file that may be of any length only the beginning."""
+    if not route.takes_file:
+        return Form(*await sent.form())
+    upload = await read_upload(sent)
+    return Form({name: [value] for name, value in upload.fields.items()}, upload=upload)
 
 
 def _let_through(request: PageRequest, role: Role | None) -> None:

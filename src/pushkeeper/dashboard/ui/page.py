@@ -45,6 +45,7 @@ class Action:
         action: what the audit log calls it where it is refused for lack of the role; the rest its use case writes.
         do: makes the change.
         again: the page with the form, which is shown once more with what was typed and what is wrong with it.
+        takes_file: its form ends in a file of any length, which `do` reads as it comes.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Action:
     action: str
     do: Changer
     again: Handler
+    takes_file: bool = False
 
 
 PageRoute: TypeAlias = View | Action
@@ -62,6 +64,14 @@ def view(path: str, show: Handler, role: Role | None = Role.VIEWER) -> View:
     return View(path=path, role=role, show=show)
 
 
-def action(path: str, action: str, do: Changer, again: Handler, role: Role | None) -> Action:
+def action(
+    path: str,
+    action: str,
+    do: Changer,
+    again: Handler,
+    role: Role | None,
+    *,
+    takes_file: bool = False,
+) -> Action:
     """What a form is sent to, by whoever has this role."""
-    return Action(path=path, role=role, action=action, do=do, again=again)
+    return Action(path=path, role=role, action=action, do=do, again=again, takes_file=takes_file)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.roles import Role
     from pushkeeper.services.accounts import User
     from pushkeeper.services.workspaces import Workspace
+    from pushkeeper.web.upload import Upload
 
 MAX_QUERY_CHARACTERS = 4_000
 _BIGINT_DIGITS = 18
@@ -30,11 +31,13 @@ class Form:
     Attributes:
         values: by the fields' names; a field that is there several times has them all.
         files: what was chosen in file fields.
+        upload: the file that ends the form, where it may be of any length.
         problem: why it was not taken.
     """
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    upload: Upload | None = field(default=None, repr=False)
     problem: PushkeeperError | None = None
 
     @property

@@ -3,48 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
-from pushkeeper.core.imports import generic
+from pushkeeper.core.imports import generic, preview
 from pushkeeper.core.imports.records import BadFile, records
 from pushkeeper.core.imports.row import ImportOptions
 from pushkeeper.core.imports.sources import READERS
-from pushkeeper.errors import BadRequest, Conflict, NotFound
+from pushkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
 from pushkeeper.services.audit import audited
 from pushkeeper.services.imports.batch import Batches
 from pushkeeper.services.imports.counts import Counts, Verification
+from pushkeeper.services.imports.fetching import PART_BYTES, in_parts, seal, unseal
 from pushkeeper.services.imports.writing import compare, count, write
-from pushkeeper.store import imports
+from pushkeeper.store import imports, jobs
 from pushkeeper.store.db import patience
 from pushkeeper.store.imports import Import, NewImport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
+    from pushkeeper.core.imports.preview import Column
     from pushkeeper.core.imports.row import Reader
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.imports.batch import Batch
+    from pushkeeper.services.imports.fetching import Fetch
+    from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.jobs import Claim
 
 __all__ = ["Import", "Imports", "NewImport"]
 
-PART_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 5_000_000_000
-_NOT_FOUND = "import: not found"
+_NOT_FOUND = "Import not found"
+_CANCELLED = "The import was cancelled"
 
 
 class Imports:
     """The imports of all workspaces."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     @audited("import.make")
     async def make(
@@ -56,25 +62,124 @@ class Imports:
             BadRequest: the source is unknown, the options or the mapping are wrong, or the file is too large.
             Conflict: it was cancelled meanwhile.
         """
-        _reader(wanted)
-        _options(wanted)
+        _check(wanted)
         number = await imports.insert(self._database, workspace, wanted)
+        size = 0
+        try:
+            size = await self._upload(workspace, number, file)
+        finally:
+            if not size:
+                await imports.forget_upload(self._database, workspace, number)
+        entry.target, entry.detail = str(number), f"{_described(wanted)}, {size:,} bytes"
+        return await self.one(workspace, number)
+
+    async def _upload(self, workspace: WorkspaceId, number: int, file: AsyncIterable[bytes]) -> int:
+        """Store a file, and return its length in bytes."""
         part = size = 0
         async for content in file:
             size += len(content)
             if size > MAX_UPLOAD_BYTES:
-                raise BadRequest("file", f"cannot be over {MAX_UPLOAD_BYTES:,} bytes")
+                raise TooLarge("file", f"cannot be over {MAX_UPLOAD_BYTES:,} bytes")
             for start in range(0, len(content), PART_BYTES):
                 piece = content[start : start + PART_BYTES]
                 if not await imports.add_part(self._database, workspace, number, part, piece):
-                    raise Conflict("import: it was cancelled")
+                    raise Conflict(_CANCELLED)
                 part += 1
             patience.renew()
+        if not size:
+            raise BadRequest("file", "is empty")
         if not await imports.uploaded(self._database, workspace, number):
-            raise Conflict("import: it was cancelled")
-        entry.target = str(number)
-        entry.detail = f"{wanted.source}, {'apply' if wanted.apply else 'dry run'}, {size:,} bytes"
+            raise Conflict(_CANCELLED)
+        return size
+
+    @audited("import.make")
+    async def make_from(
+        self, entry: AuditEntry, workspace: WorkspaceId, wanted: NewImport, fetch: Fetch
+    ) -> Import:
+        """Let a worker fetch a file from where it is, and import it.
+
+        Raises:
+            BadRequest: the source is unknown, the options or the mapping are wrong, or the address can't be called.
+        """
+        _check(wanted)
+        fetch.check()
+        sealed = seal(self._vault, workspace, fetch)
+        number = await imports.insert(self._database, workspace, wanted, sealed)
+        entry.target, entry.detail = str(number), f"{_described(wanted)}, from {fetch.shown}"
         return await self.one(workspace, number)
+
+    @audited("import.apply", "import_id")
+    async def apply(self, entry: AuditEntry, workspace: WorkspaceId, import_id: int) -> Import:
+        """Import the file of a dry run that is done, as an import of its own.
+
+        Raises:
+            NotFound: it does not exist.
+            Conflict: it is no dry run that is done, or its file is kept no longer.
+        """
+        found = await self.one(workspace, import_id)
+        return await self._repeat(entry, found, mapping=found.mapping, apply=True)
+
+    @audited("import.map", "import_id")
+    async def map(
+        self, entry: AuditEntry, workspace: WorkspaceId, import_id: int, mapping: str | None
+    ) -> Import:
+        """Try the file of a dry run that is done with another mapping, as an import of its own.
+
+        Raises:
+            NotFound, Conflict: as of `apply`.
+            BadRequest: the mapping is wrong.
+        """
+        found = replace(await self.one(workspace, import_id), mapping=mapping)
+        _check(found)
+        return await self._repeat(entry, found, mapping=mapping, apply=False)
+
+    async def _repeat(self, entry: AuditEntry, found: Import, *, mapping: str | None, apply: bool) -> Import:
+        if found.apply or found.state != "done":
+            raise Conflict(f"Import {found.import_id} is not a finished dry run")
+        made = await imports.repeat(
+            self._database, found.workspace_id, found.import_id, mapping=mapping, apply=apply
+        )
+        if made is None:
+            raise Conflict(f"The file of import {found.import_id} is no longer stored; upload it again")
+        entry.detail = f"as import {made}"
+        return await self.one(found.workspace_id, made)
+
+    async def columns(self, found: Import) -> list[Column]:
+        """The columns of a file of the generic source, as they are read; none where the file is not stored."""
+        if found.source != "generic" or not found.has_file:
+            return []
+        begin = await imports.part(self._database, found.workspace_id, found.import_id, 0) or b""
+        mapping = generic.Mapping() if found.mapping is None else generic.mapping(found.mapping)
+        return await asyncio.to_thread(preview.columns, records(io.BytesIO(begin)), mapping)
+
+    @audited("import.cancel", "import_id")
+    async def cancel(self, entry: AuditEntry, workspace: WorkspaceId, import_id: int) -> Import:
+        """Stop an import; what it has written stays, and its file is deleted.
+
+        Raises:
+            NotFound: it does not exist.
+            Conflict: it is over already.
+        """
+        found = await self.one(workspace, import_id)
+        if not await jobs.change(self._database, workspace, jobs.IMPORT.cancel or "", import_id):
+            raise Conflict(f"Import {import_id} is {found.state}, and can't be cancelled")
+        entry.changed("state", found.state, "cancelled")
+        return await self.one(workspace, import_id)
+
+    async def verification(self, workspace: WorkspaceId, import_id: int) -> Verification:
+        """The devices of an import's file compared with those that were there once it was applied.
+
+        Raises:
+            NotFound: it does not exist.
+            Conflict: it is a dry run, or not at its end.
+        """
+        found = await self.one(workspace, import_id)
+        verified = msgspec.convert(found.counts, Counts).verified
+        if verified is None or found.state != "done":
+            raise Conflict(
+                f"Import {import_id} is not verified: only an import that was applied to its end is"
+            )
+        return verified
 
     async def all(self, workspace: WorkspaceId) -> list[Import]:
         """The last hundred imports of a workspace, the newest first."""
@@ -91,6 +196,38 @@ class Imports:
             raise NotFound(_NOT_FOUND)
         return found[0]
 
+    async def to_fetch(self, claim: Claim) -> tuple[Fetch | None, str]:
+        """Where the file of a claimed import is to be had and up to which place it is there; None: all of it is.
+
+        `ClaimLost` where the import is cancelled.
+        """
+        sealed, place = await imports.to_fetch(self._database, claim)
+        return None if sealed is None else unseal(self._vault, claim.workspace_id, sealed), place
+
+    async def fetch_whole(self, claim: Claim, content: AsyncIterable[bytes]) -> None:
+        """Store what is fetched from its beginning; `ClaimLost` where the import is cancelled.
+
+        Raises:
+            BadRequest: it is too large.
+        """
+        await imports.fetch_again(self._database, claim)
+        size = 0
+        async for block in in_parts(content):
+            size += len(block)
+            if size > MAX_UPLOAD_BYTES:
+                raise TooLarge("url", f"leads to a file of over {MAX_UPLOAD_BYTES:,} bytes")
+            await imports.add_fetched(self._database, claim, block)
+        await imports.fetched(self._database, claim)
+
+    async def fetch_pages(self, claim: Claim, pages: AsyncIterable[tuple[bytes, str]]) -> None:
+        """Store the pages that follow the place up to which the file is there, each with the next place.
+
+        `ClaimLost` where the import is cancelled.
+        """
+        async for content, place in pages:
+            await imports.add_fetched(self._database, claim, content, place)
+        await imports.fetched(self._database, claim)
+
     async def run(self, claim: Claim) -> None:
         """Import a file that is claimed, from where an attempt before this one came to; `ClaimLost` where it is cancelled.
 
@@ -101,14 +238,16 @@ class Imports:
         found = await of.in_transaction(lambda connection: imports.claimed(connection, claim))
         with tempfile.TemporaryFile() as file:
             await self._download(found, cast("BinaryIO", file))
+            await imports.begin(self._database, claim)
             try:
                 found = await self._import(found, claim, cast("BinaryIO", file))
-                if found.apply:
+                # Who was there before can't be told from who was imported, once both are.
+                if found.apply and _options(found).only == "all":
                     await self._verify(found, claim, cast("BinaryIO", file))
             except BadFile as error:
                 place = f"{found.name}, line {error.line}" if error.line else found.name
                 raise BadRequest("file", f"{place}: {error.problem}", is_sentence=True) from None
-        await of.in_transaction(lambda connection: imports.done(connection, claim))
+        await of.in_transaction(lambda connection: imports.done(connection, claim, keep_file=not found.apply))
 
     async def _download(self, found: Import, file: BinaryIO) -> None:
         number = 0
@@ -153,13 +292,19 @@ class Imports:
         batches = await self._batches(found, file, found.checked)
         of = self._database.of(claim.workspace_id)
         while (batch := await asyncio.to_thread(batches.next)).records:
+            position = file.tell()
 
-            async def work(connection: Connection, batch: Batch = batch) -> Import:
+            async def work(connection: Connection, batch: Batch = batch, position: int = position) -> Import:
                 now = await imports.claimed(connection, claim)
                 counts = msgspec.convert(now.counts, Counts)
                 counts.verified = counts.verified or Verification()
                 await compare(connection, batch, counts)
-                after = replace(now, checked=now.checked + batch.records, counts=msgspec.to_builtins(counts))
+                after = replace(
+                    now,
+                    checked=now.checked + batch.records,
+                    checked_bytes=position,
+                    counts=msgspec.to_builtins(counts),
+                )
                 await imports.note(connection, claim, after)
                 return after
 
@@ -175,6 +320,20 @@ class Imports:
         )
         await asyncio.to_thread(batches.skip, done)
         return batches
+
+
+def _check(wanted: NewImport) -> None:
+    """Check what is asked for.
+
+    Raises:
+        BadRequest: the source is unknown, or the options or the mapping are wrong.
+    """
+    _reader(wanted)
+    _options(wanted)
+
+
+def _described(wanted: NewImport) -> str:
+    return f"{wanted.source}, {'apply' if wanted.apply else 'dry run'}"
 
 
 def _reader(wanted: NewImport) -> Reader:

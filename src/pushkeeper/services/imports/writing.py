@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from pushkeeper.core.devices.tokens import token_of
-from pushkeeper.core.imports.row import SkipReason
+from pushkeeper.core.imports.row import Skip, SkipReason
 from pushkeeper.core.model import id_kind_of
 from pushkeeper.errors import Conflict
 from pushkeeper.store import imports
@@ -33,8 +33,9 @@ async def count(
     connection: Connection, claim: Claim, now: Import, batch: Batch, counts: Counts, hashes: IdentifierHashes
 ) -> None:
     """Count what writing a batch would change."""
-    counting = _Counting(claim, counts, batch, hashes)
     known = await _known(connection, batch)
+    _keep_only(now, batch, known)
+    counting = _Counting(claim, counts, batch, hashes)
     await counting.people(connection, known)
     owned = [one for one in batch.devices.values() if one.owner is not None]
     shared = await imports.shares_tokens(connection, batch.workspace)
@@ -56,8 +57,9 @@ async def write(
     connection: Connection, claim: Claim, now: Import, batch: Batch, counts: Counts, hashes: IdentifierHashes
 ) -> None:
     """Write a batch; a device that an app registers meanwhile is the app's if that is newer."""
-    counting = _Counting(claim, counts, batch, hashes)
     known = await _known(connection, batch)
+    _keep_only(now, batch, known)
+    counting = _Counting(claim, counts, batch, hashes)
     await counting.people(connection, known)
     named = list(batch.people.values())
     found = await resolution.resolve(connection, [one.naming for one in named], hashes)
@@ -74,6 +76,22 @@ async def write(
     outcomes = await _write_devices(connection, now, batch, who)
     await counting.devices(connection, outcomes)
     await _keep_anonymous(connection, batch)
+
+
+def _keep_only(now: Import, batch: Batch, known: dict[tuple[str, str], PersonId]) -> None:
+    """Leave out of a batch the people who are not to be imported, with their devices."""
+    only = now.options.get("only", "all")
+    if only == "all":
+        return
+    reason = SkipReason.PERSON_KNOWN if only == "new" else SkipReason.PERSON_UNKNOWN
+    for keys, one in list(batch.people.items()):
+        if (_who(known, one) is None) != (only == "new"):
+            batch.skipped.append((one.line, Skip(reason, one.naming.path.kind.value)))
+            del batch.people[keys]
+    kept = set(map(id, batch.people.values()))
+    for key, device in list(batch.devices.items()):
+        if id(device.owner) not in kept:
+            del batch.devices[key]
 
 
 async def _write_devices(

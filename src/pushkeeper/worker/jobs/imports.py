@@ -1,12 +1,17 @@
-"""Imports the files that were uploaded."""
+"""Fetches the files that are to be imported from where they are, and imports those that are there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, assert_never
 
+from pushkeeper.services.imports.fetching import CustomerioPeople, UrlFile
 from pushkeeper.store import jobs
+from pushkeeper.worker.jobs.customerio_people import CustomerioApi
+from pushkeeper.worker.jobs.remote_files import RemoteFiles
 
 if TYPE_CHECKING:
+    from pushkeeper.core.destination import Destinations
     from pushkeeper.services.imports.service import Imports
     from pushkeeper.store.jobs import Claim
 
@@ -16,11 +21,27 @@ class Importer:
 
     kind = jobs.IMPORT
 
-    def __init__(self, imports: Imports) -> None:
+    def __init__(self, imports: Imports, *, destinations: Destinations) -> None:
         self._imports = imports
+        self._files = RemoteFiles(destinations, "url", at_once=self.kind.at_once)
+        self._customerio = CustomerioApi(destinations)
 
     async def do(self, claim: Claim) -> None:
+        fetch, place = await self._imports.to_fetch(claim)
+        match fetch:
+            case None:
+                pass
+            case UrlFile(url=url):
+                async with aclosing(self._files.read(url)) as content:
+                    await self._imports.fetch_whole(claim, content)
+            case CustomerioPeople():
+                async with aclosing(self._customerio.pages(fetch, place)) as pages:
+                    await self._imports.fetch_pages(claim, pages)
+            case _:
+                assert_never(fetch)
         await self._imports.run(claim)
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Close the connections to where files are."""
+        await self._files.aclose()
+        await self._customerio.aclose()

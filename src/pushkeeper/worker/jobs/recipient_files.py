@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
 
-import httpcore
 import msgspec
 
-from pushkeeper.core.destination import url_fault
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest
 from pushkeeper.services.broadcasts.recipients import Recipient, resolve
 from pushkeeper.store import jobs
 from pushkeeper.store.broadcasts import broadcasts, planning
-from pushkeeper.worker.http_client import NOT_ANSWERING, Checked
 from pushkeeper.worker.jobs.failures import TryAgain
+from pushkeeper.worker.jobs.remote_files import RemoteFiles
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from pushkeeper.core.destination import Destinations
     from pushkeeper.store.db.database import Database
@@ -30,13 +27,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 120.0
 MAX_FILE_BYTES = 500_000_000
 MAX_LINE_BYTES = 100_000
-MOST_REDIRECTS = 5
 _LINES_AT_ONCE = 5_000
 _BYTES_AT_ONCE = 2_000_000
-_OK = 200
-_MOVED = frozenset({301, 302, 303, 307, 308})
-# Statuses that another attempt may not meet with.
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _KINDS = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 
 
@@ -50,11 +42,7 @@ class Files:
     ) -> None:
         self._database = database
         self._timeout_s = timeout_s
-        self._http = httpcore.AsyncConnectionPool(
-            network_backend=Checked(destinations),
-            max_connections=self.kind.at_once,
-            max_keepalive_connections=0,
-        )
+        self._files = RemoteFiles(destinations, "data_file_url", at_once=self.kind.at_once)
 
     async def do(self, claim: Claim) -> None:
         """List all whom the file names; what was listed before is not, as the file is read from its beginning."""
@@ -75,7 +63,7 @@ class Files:
         await of.in_transaction(lambda connection: planning.fetched(connection, claim))
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._files.aclose()
 
     async def _groups(self, url: str) -> AsyncGenerator[list[Recipient], None]:
         """Those who are named, some thousand at a time."""
@@ -94,51 +82,18 @@ class Files:
 
     async def _lines(self, url: str) -> AsyncGenerator[bytes, None]:
         size, rest = 0, b""
-        try:
-            async with self._opened(url) as response:
-                async for chunk in response.aiter_stream():
-                    size += len(chunk)
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    if size > MAX_FILE_BYTES or len(rest) > MAX_LINE_BYTES:
-                        raise BadRequest(
-                            "data_file_url",
-                            f"{MAX_FILE_BYTES:,} bytes, and {MAX_LINE_BYTES:,} a line, are the most",
-                        )
-                    for line in lines:
-                        yield line
-        except NOT_ANSWERING as error:
-            raise TryAgain(f"data_file_url: {str(error) or type(error).__name__}") from None
+        async with aclosing(self._files.read(url)) as chunks:
+            async for chunk in chunks:
+                size += len(chunk)
+                *lines, rest = (rest + chunk).split(b"\n")
+                if size > MAX_FILE_BYTES or len(rest) > MAX_LINE_BYTES:
+                    raise BadRequest(
+                        "data_file_url",
+                        f"{MAX_FILE_BYTES:,} bytes, and {MAX_LINE_BYTES:,} a line, are the most",
+                    )
+                for line in lines:
+                    yield line
         yield rest
-
-    @asynccontextmanager
-    async def _opened(self, url: str) -> AsyncIterator[httpcore.Response]:
-        """The file, from wherever the address leads: object stores answer with another address first."""
-        for _ in range(MOST_REDIRECTS + 1):
-            headers: dict[bytes | str, bytes | str] = {
-                "host": urlsplit(url).netloc,
-                "user-agent": "Pushkeeper",
-            }
-            async with self._http.stream("GET", url, headers=headers) as response:
-                if response.status == _OK:
-                    yield response
-                    return
-                if response.status in _PASSING:
-                    raise TryAgain(f"data_file_url: answered {response.status}")
-                if response.status not in _MOVED:
-                    raise BadRequest("data_file_url", f"answered {response.status}")
-                url = _next_address(url, response)
-        raise BadRequest("data_file_url", f"leads on more than {MOST_REDIRECTS} times")
-
-
-def _next_address(url: str, response: httpcore.Response) -> str:
-    [address] = [value for name, value in response.headers if name.lower() == b"location"][:1] or [b""]
-    try:
-        found = urljoin(url, address.decode("ascii"))
-    except ValueError:
-        found = ""
-    if not address or url_fault(found) is not None:
-        raise BadRequest("data_file_url", f"answered {response.status} without an http address")
-    return found
 
 
 async def _list(connection: Connection, claim: Claim, group: Sequence[Recipient]) -> None:
