@@ -90,6 +90,18 @@ def ingest(*, quick: bool, json: bool) -> None:
     _show(_run(benchmark.measure(requests=count)), json=json)
 
 
+@bench.command("import", short_help="A file of a million devices, beside a bare COPY.")
+@click.option("--rows", type=click.IntRange(1), metavar="N", help="How many.  [default: 1,000,000]")
+@quick
+@as_json
+def import_(*, rows: int | None, quick: bool, json: bool) -> None:
+    """A file tried, applied into an empty workspace and verified, and applied again: rows/s, CPU, the worker's memory."""
+    from benchmarks import imports as benchmark
+
+    count = rows or (benchmark.QUICK_ROWS if quick else benchmark.ROWS)
+    _show(_run(benchmark.measure(rows=count)), json=json)
+
+
 @bench.command(short_help="From accepted to the provider, at half load.")
 @quick
 @as_json

@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 
 from pushkeeper.core.destination import Destinations
 from pushkeeper.errors import BadRequest
-from pushkeeper.services.imports.service import Imports
 from pushkeeper.web.request import Request
 from pushkeeper.web.upload import read_upload
-from pushkeeper.worker.jobs.imports import Importer
-from pushkeeper.worker.jobs.runner import Jobs
-from support.jobs import ANYWHERE, VAULT
+from support.imports import work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -52,14 +49,6 @@ async def upload(door: Any, body: bytes) -> tuple[int, dict[str, Any]]:
     return status, json.loads(answer)
 
 
-async def work(door: Any, destinations: Destinations = ANYWHERE) -> None:
-    """Do what a worker does with imports."""
-    importer = Importer(Imports(door.database, VAULT), destinations=destinations)
-    jobs = Jobs(door.database, importer)
-    await jobs.finish()
-    await jobs.aclose()
-
-
 async def one(door: Any, number: int) -> dict[str, Any]:
     status, found = await door.app("GET", f"{PATH}/{number}")
     assert status == 200
@@ -70,14 +59,14 @@ async def test_a_file_is_uploaded_tried_applied_and_verified(door) -> None:
     status, made = await upload(door, form(("source", "generic"), ("environment", "production")))
     assert (status, made["state"], made["name"], made["apply"]) == (202, "pending", "devices.csv", False)
     assert (await door.app("GET", f"{PATH}/{made['import']}/verification"))[0] == 409
-    await work(door)
+    await work(door.database)
     dry = await one(door, made["import"])
     assert (dry["state"], dry["progress"], dry["has_file"]) == ("done", 1.0, True)
     assert (dry["rows"], dry["people"], dry["devices"]["new"]) == (3, {"new": 3, "known": 0}, 3)
     assert (await door.counts())["devices"] == 0
     status, applied = await door.app("POST", f"{PATH}/{made['import']}/apply")
     assert (status, applied["apply"]) == (202, True)
-    await work(door)
+    await work(door.database)
     done = await one(door, applied["import"])
     assert (done["state"], done["devices"], done["has_file"]) == ("done", dry["devices"], False)
     assert (await door.counts())["devices"] == 3
@@ -153,7 +142,7 @@ async def test_a_file_is_fetched_from_an_address_that_nothing_shows(door) -> Non
         asked = {"source": "generic", "url": f"{url}/export/people.csv?key=secret", "apply": True}
         status, made = await door.app("POST", PATH, asked)
         assert (status, made["name"], made["state"]) == (202, "people.csv", "pending")
-        await work(door)
+        await work(door.database)
     done = await one(door, made["import"])
     assert (done["state"], done["devices"]["new"], done["failure"]) == ("done", 3, None)
     rows = await door.database.rows("select * from imports where workspace_id = $1", door.workspace_id)
@@ -164,13 +153,13 @@ async def test_a_file_is_fetched_from_an_address_that_nothing_shows(door) -> Non
 async def test_what_may_not_be_called_is_not(door) -> None:
     async with files([OK]) as url:
         _, made = await door.app("POST", PATH, {"source": "generic", "url": url, "apply": True})
-        await work(door, Destinations())
+        await work(door.database, Destinations())
         failed = await one(door, made["import"])
         assert "can't be called" in failed["failure"]
         assert (failed["rows"], await door.counts()) == (0, dict.fromkeys(await door.counts(), 0))
         # Another attempt, once the operator allows it, begins at the beginning of the file.
         await door.app("POST", f"/api/v1/jobs/import/{made['import']}/retry")
-        await work(door)
+        await work(door.database)
     assert (await one(door, made["import"]))["devices"]["new"] == 3
 
 
@@ -189,7 +178,7 @@ async def test_an_import_is_cancelled_once(door) -> None:
     assert (status, cancelled["state"], cancelled["has_file"]) == (200, "cancelled", False)
     assert (await door.app("POST", f"{path}/cancel"))[0] == 409
     assert (await door.app("POST", f"{path}/apply"))[0] == 409
-    await work(door)
+    await work(door.database)
     assert (await door.counts())["devices"] == 0
 
 

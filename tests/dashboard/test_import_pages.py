@@ -6,22 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.services.imports.service import Imports
-from pushkeeper.worker.jobs.imports import Importer
-from pushkeeper.worker.jobs.runner import Jobs
-from support.jobs import ANYWHERE, VAULT
+from support.imports import work
 
 if TYPE_CHECKING:
     from support.dashboard import Browser, Place
 
 TOKEN = f"fcm1:APA91b{'x' * 30}"
 FILE = f"push_token,platform,person\n{TOKEN},android,ann\n{TOKEN[:3]},symbian,ben\n".encode()
-
-
-async def work(place: Place) -> None:
-    """Do what a worker does with imports."""
-    database = place.site.database
-    await Jobs(database, Importer(Imports(database, VAULT), destinations=ANYWHERE)).finish()
 
 
 async def uploaded(browser: Browser, place: Place) -> str:
@@ -34,16 +25,16 @@ async def uploaded(browser: Browser, place: Place) -> str:
 async def test_a_file_is_tried_mapped_applied_and_verified(admin: Browser, place: Place) -> None:
     first = await uploaded(admin, place)
     assert f"{first}/apply" not in (await admin.get(first)).text
-    await work(place)
+    await work(place.site.database)
     tried = await admin.get(first)
     assert "no_token" in tried.text
     mapped = await admin.post(f"{first}/map", {"mapping": 'token = "push_token"'})
-    await work(place)
+    await work(place.site.database)
     report = await admin.get(mapped.location)
     assert "malformed" in report.text
     assert TOKEN not in report.text
     sent = await admin.post(f"{mapped.location}/apply", {})
-    await work(place)
+    await work(place.site.database)
     done = await admin.get(sent.location)
     assert [one for one in done.page.all("dd") if one.get("data-test") == "verified"]
     assert "1 device compared, 0 missing, 0 of another person" in done.page.text

@@ -2,144 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import csv
 import gzip
-import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Platform, Token
+from pushkeeper.core.model import Token
 from pushkeeper.errors import BadRequest, Conflict
 from pushkeeper.services.imports.estimate import progress_of, remaining_s
-from pushkeeper.services.imports.service import Import, Imports, NewImport
-from pushkeeper.services.people import People, PersonReference, PersonUpdate, Registration
+from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.strikes import Strikes
 from pushkeeper.store import jobs
 from pushkeeper.store.devices import devices
-from pushkeeper.worker.jobs.imports import Importer
 from pushkeeper.worker.jobs.runner import Jobs
 from support.actors import BY
 from support.engine import eventually
-from support.jobs import ANYWHERE, VAULT
+from support.import_room import NOW, OLD, Room, line, table, token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.admin.workspaces import NewKeys, Workspace
     from pushkeeper.store.db.database import Database
-
-NOW = datetime.now(UTC).replace(microsecond=0)
-OLD = NOW - timedelta(days=30)
-
-
-class Room:
-    """A workspace that files are imported into."""
-
-    def __init__(self, database: Database, workspace: WorkspaceId) -> None:
-        self.database = database
-        self.workspace = workspace
-        self.imports = Imports(database, VAULT)
-        self.people = People(database)
-
-    def importer(self) -> Importer:
-        return Importer(self.imports, destinations=ANYWHERE)
-
-    async def make(self, content: bytes, source: str = "generic", **wanted: Any) -> Import:
-        """Upload a file."""
-        new = NewImport(source=source, name="file", options=wanted.pop("options", {}), **wanted)
-        return await self.imports.make(BY, self.workspace, new, parts(content))
-
-    async def run(self, content: bytes, source: str = "generic", **wanted: Any) -> Import:
-        """Import a file to its end."""
-        made = await self.make(content, source, **wanted)
-        await self.work()
-        return await self.imports.one(self.workspace, made.import_id)
-
-    async def work(self) -> None:
-        await Jobs(self.database, self.importer()).finish()
-
-    async def left(self, table: str, import_id: int | None = None) -> int:
-        """How many rows of a table are left of all imports, or of one."""
-        found: int = await self.database.of(self.workspace).value(
-            f"select count(*) from {table} where workspace_id = $1 and ($2::bigint is null or import_id = $2)",
-            self.workspace,
-            import_id,
-        )
-        return found
-
-    async def register(self, person: str, token: str, last_used: datetime) -> None:
-        naming = PersonReference(
-            workspace_id=self.workspace, path=Identifier(IdentifierKind.ID, person), create=True
-        )
-        device = Registration(token=Token(token), platform=Platform.ANDROID, last_used=last_used)
-        await self.people.register(naming, device)
-
-    async def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """People and devices, without what the database numbers by itself."""
-        people = await self.database.of(self.workspace).rows(
-            "select i.kind, i.value, p.attributes::text, p.unsubscribed from people p "
-            "join identifiers i using (workspace_id, person_id) where workspace_id = $1 order by 1, 2",
-            self.workspace,
-        )
-        found = await self.database.of(self.workspace).rows(
-            "select d.token, i.value, d.platform, d.app, d.environment, d.attributes::text, d.last_used, d.status, "
-            "d.strikes from devices d join identifiers i using (workspace_id, person_id) "
-            "where workspace_id = $1 and i.kind = 'id' order by 1, 2",
-            self.workspace,
-        )
-        return {"people": [tuple(row) for row in people], "devices": [tuple(row) for row in found]}
-
-    async def owner(self, token: str) -> str:
-        device = await devices.read(self.database, self.workspace, Token(token))
-        assert device is not None
-        [person] = await self.database.of(self.workspace).rows(
-            "select value from identifiers where workspace_id = $1 and person_id = $2",
-            self.workspace,
-            device.person_id,
-        )
-        return str(person["value"])
-
-
-async def parts(content: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), 50_000):
-        yield content[start : start + 50_000]
 
 
 @pytest.fixture
 def room(database: Database, workspace: tuple[Workspace, NewKeys]) -> Room:
     return Room(database, workspace[0].workspace_id)
-
-
-def token(number: int) -> str:
-    return f"fcm{number}:APA91b{'x' * 20}"
-
-
-def table(rows: Sequence[dict[str, object]]) -> bytes:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def line(number: int, **more: object) -> dict[str, object]:
-    return {
-        "token": token(number),
-        "platform": "android",
-        "person": f"person {number}",
-        "last_used": int(OLD.timestamp()),
-        "attribute.app_version": "3.1",
-        "person_attribute.plan": "gold",
-        **more,
-    }
 
 
 async def test_a_dry_run_says_what_applying_comes_to_and_changes_nothing(room: Room) -> None:
@@ -299,23 +190,23 @@ async def test_a_device_of_an_anonymous_user_is_whose_who_identifies(room: Room)
 
 
 async def test_an_import_that_was_interrupted_goes_on_where_it_was(room: Room) -> None:
-    content = table([line(number) for number in range(4_500)])
+    content = table([line(number) for number in range(9_000)])
     made = await room.make(content, apply=True)
     interrupted = Jobs(room.database, room.importer())
     await interrupted.look()
 
     async def begun() -> bool:
-        return (await room.imports.one(room.workspace, made.import_id)).records > 0
+        return bool((await room.imports.one(room.workspace, made.import_id)).records > 0)
 
     await eventually(begun)
     await interrupted.aclose()
     half = await room.imports.one(room.workspace, made.import_id)
     assert half.state == "pending"
-    assert half.records < 4_500
+    assert half.records < 9_000
     await Jobs(room.database, room.importer()).finish()
     done = await room.imports.one(room.workspace, made.import_id)
-    assert (done.state, done.records, done.attempts) == ("done", 4_500, 0)
-    assert done.counts["devices"]["new"] == done.counts["people"]["new"] == 4_500
+    assert (done.state, done.records, done.attempts) == ("done", 9_000, 0)
+    assert done.counts["devices"]["new"] == done.counts["people"]["new"] == 9_000
     assert done.counts["verified"]["missing"] == done.counts["verified"]["wrong_owner"] == 0
 
 
@@ -391,15 +282,3 @@ async def test_what_is_wrong_with_the_question_is_said_at_once(room: Room) -> No
         with pytest.raises(BadRequest) as refused:
             await room.make(b"token\n", source, **wanted)
         assert refused.value.field == field
-
-
-async def test_registrations_meanwhile_are_not_lost(room: Room) -> None:
-    content = table([line(number) for number in range(2_000)])
-    made = await room.make(content, apply=True)
-    importing = asyncio.create_task(Jobs(room.database, room.importer()).finish())
-    await asyncio.gather(*(room.register("app", token(number), NOW) for number in range(0, 2_000, 40)))
-    await importing
-    assert (await room.imports.one(room.workspace, made.import_id)).state == "done"
-    for number in range(0, 2_000, 40):
-        assert await room.owner(token(number)) == "app"
-    assert len((await room.tables())["devices"]) == 2_000

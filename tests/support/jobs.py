@@ -29,9 +29,11 @@ from pushkeeper.store.admin.vault import Vault
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people.people import AttributeChange, PersonReference
 from pushkeeper.wiring import CHECKS
+from pushkeeper.wiring.providers import open_sender
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.estimates import Estimator
 from pushkeeper.worker.jobs.exports import Exporter
+from pushkeeper.worker.jobs.fcm_asker import FcmAsker
 from pushkeeper.worker.jobs.imports import Importer
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.webhooks import Poster
@@ -204,7 +206,8 @@ def work(database: Database, kind: JobKind) -> Work:
         case "export":
             return Exporter(Exports(database, VAULT))
         case "import":
-            return Importer(Imports(database, VAULT), destinations=ANYWHERE)
+            asker = FcmAsker(database, VAULT, open_sender)
+            return Importer(Imports(database, VAULT), asker, destinations=ANYWHERE)
         case "estimate":
             return Estimator(Estimates(database))
         case "webhook":

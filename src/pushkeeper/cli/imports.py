@@ -91,6 +91,13 @@ _OPTIONS = (
         default="",
         help="Where CustomUserData of SNS has the person's ID: text for all of it, or a dotted path into its JSON.",
     ),
+    click.option(
+        "--probe",
+        type=click.IntRange(0, 1_000),
+        metavar="N",
+        default=0,
+        help="Ask FCM about N of the file's Android devices whether it would take a push; none is sent.",
+    ),
     click.option("--no-wait", is_flag=True, help="Upload the file, and leave the rest to a worker."),
 )
 
@@ -114,7 +121,7 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
     from pushkeeper.services.schemas.imports import ImportRequest, ImportView
 
     mapping: Path | None = options.pop("mapping")
-    fields = ("source", "apply", "move", "environment", "app", "status", "person_from")
+    fields = ("source", "apply", "move", "environment", "app", "status", "person_from", "probe")
     request = ImportRequest(
         mapping=None if mapping is None else _opened(mapping).read().decode(errors="replace"),
         **{field: options.pop(field) for field in fields},

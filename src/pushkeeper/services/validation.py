@@ -202,6 +202,14 @@ def check_attribute(name: str, value: object, field: str) -> None:
     Raises:
         BadRequest, TooLarge: it exceeds them.
     """
+    # A character is four bytes at most: nearly all attributes are short, and no path is made for an error that they don't have.
+    if (
+        name
+        and len(name) <= MAX_NAME_BYTES // 4
+        and isinstance(value, str)
+        and len(value) <= MAX_VALUE_BYTES // 4
+    ):
+        return
     shown = name if len(name) <= MAX_NAME_BYTES else f"{name[:40]}…"
     place = (*path_of(field), shown)
     if not name:

@@ -29,6 +29,7 @@ from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.erasures import Eraser
 from pushkeeper.worker.jobs.estimates import Estimator
 from pushkeeper.worker.jobs.exports import Exporter
+from pushkeeper.worker.jobs.fcm_asker import FcmAsker
 from pushkeeper.worker.jobs.imports import Importer
 from pushkeeper.worker.jobs.recipient_files import Files
 from pushkeeper.worker.jobs.reports import Counting
@@ -96,7 +97,11 @@ def chores(opened: Store, settings: Settings, figures: WorkerMetrics) -> tuple[C
         Files(opened.database, destinations=destinations),
         Estimator(opened.services.broadcasts.estimates),
         Exporter(opened.services.exports),
-        Importer(opened.services.imports, destinations=destinations),
+        Importer(
+            opened.services.imports,
+            FcmAsker(opened.database, opened.vault, open_sender),
+            destinations=destinations,
+        ),
     )
     return (
         *(Jobs(opened.database, work, figures) for work in works),

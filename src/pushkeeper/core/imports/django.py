@@ -52,7 +52,9 @@ def read_push_notifications(record: Record, options: ImportOptions) -> ImportedR
         raise Skip(SkipReason.PLATFORM_NOT_SUPPORTED, "model", "Windows")
     if model not in _MODELS:
         raise Skip(SkipReason.MALFORMED, "model", "is not a device of push_notifications")
-    return _row("django-push-notifications", record, fields, _MODELS[model], options)
+    # Each model numbers its rows by itself.
+    source = f"django-push-notifications:{model.rpartition('.')[2]}"
+    return _row(source, record, fields, _MODELS[model], options)
 
 
 def _row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,8 @@ from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.model import Environment, Platform
 
 Record: TypeAlias = Mapping[str, Any]
+
+MOST_PROBED = 1_000  # devices of one import: a few seconds of a project's quota
 
 
 class SkipReason(StrEnum):
@@ -60,6 +62,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         keep_status: import last statuses; without it devices are unused, and those that the vendor no longer sent to left out.
         person_from: where SNS's `CustomUserData` names the person: "" for nowhere, `text` for all of it, else a dotted path
             into its JSON.
+        probe: of so many Android devices FCM is asked whether it would take a push.
         identifier: which identifier every person must have; "" for any.
         only: which people are imported, with their devices: `all`, those who are `new`, or those who are there, `existing`.
     """
@@ -68,6 +71,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     environment: Environment | None = None
     keep_status: bool = False
     person_from: str = ""
+    probe: Annotated[int, msgspec.Meta(ge=0, le=MOST_PROBED)] = 0
     identifier: Literal["", "id", "email"] = ""
     only: Literal["all", "new", "existing"] = "all"
 

@@ -37,6 +37,7 @@ SOURCES = {
     "pushkeeper": "Pushkeeper (export)",
 }
 _FIELDS = ("source", "environment", "app", "status", "mapping", "person_from")
+_PROBED = 100
 _COLUMNS: Sequence[Column[ImportView]] = (
     Column("import", lambda one: one.id),
     Column("source", lambda one: one.source),
@@ -93,7 +94,8 @@ class _Imports:
         form, upload = request.form, request.form.upload
         assert upload is not None  # noqa: S101 - the route takes a file
         fields: dict[str, Any] = {name: form.raw(name) for name in _FIELDS if form.text(name)}
-        asked = typed.read({**fields, "move": form.ticked("move")}, ImportRequest)
+        probe = _PROBED if form.ticked("probe") else 0
+        asked = typed.read({**fields, "move": form.ticked("move"), "probe": probe}, ImportRequest)
         if not upload.name:
             raise BadRequest("file", "is required", "missing")
         async with aclosing(upload.content) as content:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.devices.tokens import token_of
 from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.imports.records import records
 from pushkeeper.core.imports.row import Skip, SkipReason
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import BadRequest
@@ -15,8 +17,9 @@ from pushkeeper.services.identifiers import MAX_TOKEN_BYTES, checked
 from pushkeeper.store.people.people import AttributeChange, PersonReference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator
     from datetime import datetime
+    from typing import BinaryIO
 
     from pushkeeper.core.imports.records import Numbered
     from pushkeeper.core.imports.row import (
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     )
     from pushkeeper.core.model import DeviceId, WorkspaceId
 
-MOST_RECORDS = 1_000
+MOST_RECORDS = 2_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,13 +67,16 @@ class Batch:
 
     Attributes:
         at: when a record is taken to be from that does not say.
-        records: read, of whichever use they were.
+        records: read, of whichever use they were; `position` is up to where that is in the file.
+        with_attributes: what is compared needs none.
         skipped: what was left out, by line.
     """
 
     workspace: WorkspaceId
     at: datetime
+    with_attributes: bool = True
     records: int = 0
+    position: int = 0
     people: dict[tuple[tuple[str, str], ...], PersonInBatch] = field(default_factory=dict)
     devices: dict[DeviceId, DeviceInBatch] = field(default_factory=dict)
     skipped: list[tuple[int, Skip]] = field(default_factory=list)
@@ -108,7 +114,7 @@ class Batch:
             path, *others = identifiers
             naming = PersonReference(workspace_id=self.workspace, path=path, others=tuple(others))
             found = self.people[keys] = PersonInBatch(line=line, naming=naming)
-        if given.attributes or given.unsubscribed is not None:
+        if self.with_attributes and (given.attributes or given.unsubscribed is not None):
             attributes = self._attributes(line, given.attributes, "person")
             found.change = _newest(found.change, attributes, at.timestamp(), unsubscribed=given.unsubscribed)
         return found
@@ -139,6 +145,8 @@ class Batch:
 
     def _attributes(self, line: int, given: dict[str, Any], of: str) -> dict[str, Any]:
         """Those that can be kept; each of the others costs itself."""
+        if not self.with_attributes:
+            return {}
 
         def drop(error: BadRequest) -> None:
             self.skipped.append((line, Skip(SkipReason.BAD_ATTRIBUTE, error.field, error.message)))
@@ -180,18 +188,21 @@ class Batches:
 
     def __init__(
         self,
-        records: Iterator[Numbered],
+        file: BinaryIO,
         read: Reader,
         options: ImportOptions,
         *,
         workspace: WorkspaceId,
         at: datetime,
+        with_attributes: bool = True,
     ) -> None:
-        self._records = records
+        self._file = file
+        self._records = records(file)
         self._read = read
         self._options = options
         self._workspace = workspace
         self._at = at
+        self._with_attributes = with_attributes
         self._left: tuple[int, ImportedRow] | None = None
 
     def skip(self, count: int) -> None:
@@ -204,7 +215,7 @@ class Batches:
 
         `BadFile` where the file can't be read on.
         """
-        batch = Batch(workspace=self._workspace, at=self._at)
+        batch = Batch(workspace=self._workspace, at=self._at, with_attributes=self._with_attributes)
         if self._left is not None:
             batch.records += 1
             batch.add(*self._left)
@@ -213,6 +224,7 @@ class Batches:
             if not self._add(batch, numbered):
                 break
             batch.records += 1
+        batch.position = self._file.tell()
         return batch
 
     def _add(self, batch: Batch, numbered: Numbered) -> bool:
@@ -229,3 +241,15 @@ class Batches:
         if not added:
             self._left = (numbered.line, row)
         return added
+
+
+async def ahead(batches: Batches) -> AsyncGenerator[Batch, None]:
+    """All batches, each read in a thread while whoever has the one before it waits for the database."""
+    reading = asyncio.ensure_future(asyncio.to_thread(batches.next))
+    try:
+        while (batch := await reading).records:
+            reading = asyncio.ensure_future(asyncio.to_thread(batches.next))
+            yield batch
+    finally:
+        # The file is closed next: nobody is to read it any more.
+        await asyncio.gather(asyncio.shield(reading), return_exceptions=True)

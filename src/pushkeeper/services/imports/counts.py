@@ -57,6 +57,26 @@ class Verification(msgspec.Struct, kw_only=True):
     lines: list[int] = msgspec.field(default_factory=list)
 
 
+class ProbeCounts(msgspec.Struct, kw_only=True):
+    """What FCM said to a sample of the file's Android devices when it was asked to validate a push, and to send none.
+
+    Attributes:
+        accepted: FCM would take a push.
+        unregistered: it knows the device as gone. It does not say so of all that are.
+        other_sender: the token belongs to another Firebase project.
+        refused: it is no token.
+        no_credentials: the workspace has none for the device's app.
+        unanswered: FCM was busy, or answered something else.
+    """
+
+    accepted: int = 0
+    unregistered: int = 0
+    other_sender: int = 0
+    refused: int = 0
+    no_credentials: int = 0
+    unanswered: int = 0
+
+
 class Counts(msgspec.Struct, kw_only=True):
     """The result of an import so far; a dry run's is what an import would come to."""
 
@@ -67,6 +87,7 @@ class Counts(msgspec.Struct, kw_only=True):
     skipped: dict[str, int] = msgspec.field(default_factory=dict)
     examples: list[SkipExample] = msgspec.field(default_factory=list)
     verified: Verification | None = None
+    probe: ProbeCounts | None = None
 
     def skip(self, line: int, reason: str, field: str = "", detail: str = "") -> None:
         """Count what was left out, and keep the first examples of each reason."""

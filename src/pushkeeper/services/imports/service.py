@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -16,7 +17,8 @@ from pushkeeper.core.imports.row import ImportOptions
 from pushkeeper.core.imports.sources import READERS
 from pushkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
 from pushkeeper.services.audit import audited
-from pushkeeper.services.imports.batch import Batches
+from pushkeeper.services.imports import probing
+from pushkeeper.services.imports.batch import Batches, ahead
 from pushkeeper.services.imports.counts import Counts, Verification
 from pushkeeper.services.imports.fetching import PART_BYTES, in_parts, seal, unseal
 from pushkeeper.services.imports.writing import compare, count, write
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.imports.batch import Batch
     from pushkeeper.services.imports.fetching import Fetch
+    from pushkeeper.services.imports.probing import Asker
     from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
@@ -228,7 +231,7 @@ class Imports:
             await imports.add_fetched(self._database, claim, content, place)
         await imports.fetched(self._database, claim)
 
-    async def run(self, claim: Claim) -> None:
+    async def run(self, claim: Claim, asker: Asker) -> None:
         """Import a file that is claimed, from where an attempt before this one came to; `ClaimLost` where it is cancelled.
 
         Raises:
@@ -244,6 +247,7 @@ class Imports:
                 # Who was there before can't be told from who was imported, once both are.
                 if found.apply and _options(found).only == "all":
                     await self._verify(found, claim, cast("BinaryIO", file))
+                await self._probe(found, claim, cast("BinaryIO", file), asker)
             except BadFile as error:
                 place = f"{found.name}, line {error.line}" if error.line else found.name
                 raise BadRequest("file", f"{place}: {error.problem}", is_sentence=True) from None
@@ -258,65 +262,82 @@ class Imports:
 
     async def _import(self, found: Import, claim: Claim, file: BinaryIO) -> Import:
         """Count or write the records that are not done."""
-        batches = await self._batches(found, file, found.records)
         of = self._database.of(claim.workspace_id)
         written = 0
-        while True:
-            batch = await asyncio.to_thread(batches.next)
-            if not batch.records:
-                return found
-            position = file.tell()
+        async with aclosing(ahead(await self._batches(found, file, found.records))) as batches:
+            async for batch in batches:
 
-            async def work(connection: Connection, batch: Batch = batch, position: int = position) -> Import:
-                now = await imports.claimed(connection, claim)
-                counts = msgspec.convert(now.counts, Counts)
-                do = write if now.apply else count
-                await do(connection, claim, now, batch, counts, self._database.hashes)
-                after = replace(
-                    now,
-                    records=now.records + batch.records,
-                    read_bytes=position,
-                    counts=msgspec.to_builtins(counts),
-                )
-                await imports.note(connection, claim, after)
-                return after
+                async def work(connection: Connection, batch: Batch = batch) -> Import:
+                    now = await imports.claimed(connection, claim)
+                    counts = msgspec.convert(now.counts, Counts)
+                    do = write if now.apply else count
+                    await do(connection, claim, now, batch, counts, self._database.hashes)
+                    after = replace(
+                        now,
+                        records=now.records + batch.records,
+                        read_bytes=batch.position,
+                        counts=msgspec.to_builtins(counts),
+                    )
+                    await imports.note(connection, claim, after)
+                    return after
 
-            found = await of.in_transaction(work)
-            written += 1
-            # After the first batch, and each time that twice as many are written.
-            if written & (written - 1) == 0:
-                self._database.grew()
+                found = await of.in_transaction(work)
+                written += 1
+                # After the first batch, and each time that twice as many are written.
+                if written & (written - 1) == 0:
+                    self._database.grew()
+        return found
 
     async def _verify(self, found: Import, claim: Claim, file: BinaryIO) -> None:
         """Compare the file's devices with those that are there."""
-        batches = await self._batches(found, file, found.checked)
         of = self._database.of(claim.workspace_id)
-        while (batch := await asyncio.to_thread(batches.next)).records:
-            position = file.tell()
+        bare = await self._batches(found, file, found.checked, with_attributes=False)
+        async with aclosing(ahead(bare)) as batches:
+            async for batch in batches:
 
-            async def work(connection: Connection, batch: Batch = batch, position: int = position) -> Import:
-                now = await imports.claimed(connection, claim)
-                counts = msgspec.convert(now.counts, Counts)
-                counts.verified = counts.verified or Verification()
-                await compare(connection, batch, counts)
-                after = replace(
-                    now,
-                    checked=now.checked + batch.records,
-                    checked_bytes=position,
-                    counts=msgspec.to_builtins(counts),
-                )
-                await imports.note(connection, claim, after)
-                return after
+                async def work(connection: Connection, batch: Batch = batch) -> Import:
+                    now = await imports.claimed(connection, claim)
+                    counts = msgspec.convert(now.counts, Counts)
+                    counts.verified = counts.verified or Verification()
+                    await compare(connection, batch, counts)
+                    after = replace(
+                        now,
+                        checked=now.checked + batch.records,
+                        checked_bytes=batch.position,
+                        counts=msgspec.to_builtins(counts),
+                    )
+                    await imports.note(connection, claim, after)
+                    return after
 
-            await of.in_transaction(work)
+                await of.in_transaction(work)
 
-    async def _batches(self, found: Import, file: BinaryIO, done: int) -> Batches:
+    async def _probe(self, found: Import, claim: Claim, file: BinaryIO, asker: Asker) -> None:
+        """Ask about a sample of the file's devices, where that is wanted."""
+        size = _options(found).probe
+        if not size:
+            return
+        batches = await self._batches(found, file, 0)
+        devices = await asyncio.to_thread(probing.sample, batches, size, found.import_id)
+        said = await probing.probe(asker, found.workspace_id, devices)
+
+        async def work(connection: Connection) -> None:
+            now = await imports.claimed(connection, claim)
+            counts = msgspec.convert(now.counts, Counts)
+            counts.probe = said
+            await imports.note(connection, claim, replace(now, counts=msgspec.to_builtins(counts)))
+
+        await self._database.of(claim.workspace_id).in_transaction(work)
+
+    async def _batches(
+        self, found: Import, file: BinaryIO, done: int, *, with_attributes: bool = True
+    ) -> Batches:
         batches = Batches(
-            records(file),
+            file,
             _reader(found),
             _options(found),
             workspace=found.workspace_id,
             at=found.created_at,
+            with_attributes=with_attributes,
         )
         await asyncio.to_thread(batches.skip, done)
         return batches

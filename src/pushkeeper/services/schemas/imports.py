@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from pushkeeper.core.imports.row import ImportOptions
+from pushkeeper.core.imports.row import MOST_PROBED, ImportOptions
 from pushkeeper.core.model import Environment
-from pushkeeper.services.imports.counts import Counts, DeviceCounts, PeopleCount, SkipExample, Verification
+from pushkeeper.services.imports.counts import (
+    Counts,
+    DeviceCounts,
+    PeopleCount,
+    ProbeCounts,
+    SkipExample,
+    Verification,
+)
 from pushkeeper.services.imports.estimate import progress_of, remaining_s
 from pushkeeper.services.imports.fetching import CUSTOMERIO_API, CustomerioPeople
 from pushkeeper.services.schemas.base import MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, Request, View
@@ -60,6 +67,7 @@ class ImportRequest(Request, frozen=True, kw_only=True):
         status: `keep` imports last statuses; with `unused`, devices start without one and those that the service no longer sent
             to are skipped.
         mapping: TOML with the column names of a file of the generic source.
+        probe: ask FCM about so many of the file's Android devices whether it would take a push; none is sent.
         person_from: where `CustomUserData` of SNS has the person's ID: `text` for all of it, or a dotted path into its JSON.
     """
 
@@ -74,6 +82,7 @@ class ImportRequest(Request, frozen=True, kw_only=True):
     app: Annotated[str, msgspec.Meta(max_length=MAX_NAME_BYTES)] | None = None
     status: Literal["unused", "keep"] = "unused"
     mapping: Annotated[str, msgspec.Meta(max_length=_MAX_MAPPING_CHARACTERS)] | None = None
+    probe: Annotated[int, msgspec.Meta(ge=0, le=MOST_PROBED)] = 0
     person_from: Annotated[str, msgspec.Meta(max_length=MAX_NAME_BYTES)] = ""
 
     def wanted(self, name: str) -> NewImport:
@@ -83,6 +92,7 @@ class ImportRequest(Request, frozen=True, kw_only=True):
             environment=self.environment,
             keep_status=self.status == "keep",
             person_from=self.person_from,
+            probe=self.probe,
         )
         return NewImport(
             source=self.source,
@@ -106,6 +116,7 @@ class ImportView(View, frozen=True, kw_only=True):
         platforms: devices by platform.
         skipped: what was left out, by reason; `examples` are the first of each.
         verified: the devices of the file compared with those that are there, after an import was applied.
+        probe: what FCM said of a sample, where that was asked for.
     """
 
     id: int = msgspec.field(name="import")
@@ -123,6 +134,7 @@ class ImportView(View, frozen=True, kw_only=True):
     skipped: dict[str, int]
     examples: list[SkipExample]
     verified: Verification | None
+    probe: ProbeCounts | None
     failure: str | None
     created_at: datetime
     updated_at: datetime
@@ -146,6 +158,7 @@ class ImportView(View, frozen=True, kw_only=True):
             skipped=counts.skipped,
             examples=counts.examples,
             verified=counts.verified,
+            probe=counts.probe,
             failure=found.failure or found.last_error,
             created_at=found.created_at,
             updated_at=found.updated_at,

@@ -12,6 +12,7 @@ from pushkeeper.worker.jobs.remote_files import RemoteFiles
 
 if TYPE_CHECKING:
     from pushkeeper.core.destination import Destinations
+    from pushkeeper.services.imports.probing import Asker
     from pushkeeper.services.imports.service import Imports
     from pushkeeper.store.jobs import Claim
 
@@ -21,8 +22,9 @@ class Importer:
 
     kind = jobs.IMPORT
 
-    def __init__(self, imports: Imports, *, destinations: Destinations) -> None:
+    def __init__(self, imports: Imports, asker: Asker, *, destinations: Destinations) -> None:
         self._imports = imports
+        self._asker = asker
         self._files = RemoteFiles(destinations, "url", at_once=self.kind.at_once)
         self._customerio = CustomerioApi(destinations)
 
@@ -39,7 +41,7 @@ class Importer:
                     await self._imports.fetch_pages(claim, pages)
             case _:
                 assert_never(fetch)
-        await self._imports.run(claim)
+        await self._imports.run(claim, self._asker)
 
     async def aclose(self) -> None:
         """Close the connections to where files are."""
