@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -112,6 +113,42 @@ async def test_an_upload_that_is_none_leaves_nothing(door, body: bytes, field: s
     assert (await door.app("GET", PATH))[1] == {"imports": []}
     left = "select count(*) from import_parts where workspace_id = $1"
     assert await door.database.value(left, door.workspace_id) == 0
+
+
+ROW = b"fcm1:APA91b%s,android,ann" % (b"x" * 20)
+_HEAD = b"token,platform,person\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "skipped", "devices"),
+    [
+        (_HEAD + b"fcm\0:x,android,ann\n" + ROW, {"malformed": 1}, 1),
+        (b"\xef\xbb\xbf" + (_HEAD + ROW).replace(b"\n", b"\r\n"), {}, 1),
+        ((_HEAD + ROW).decode().encode("utf-16"), {}, 1),
+        (_HEAD + b"x" * 10_000_000 + b",android,ann\n" + ROW, {"malformed": 1}, 1),
+        (_HEAD + b'"a"b,android,ann\n' + ROW, {"malformed": 1}, 1),
+        (_HEAD + b"\xff:x,android,ann\n" + ROW, {"malformed": 1}, 1),
+        (gzip.compress(_HEAD + (b"x" * 900_000 + b",android,ann\n") * 40 + ROW), {"bad_token": 40}, 1),
+        (gzip.compress(_HEAD + ROW)[:-12], None, 0),
+        (b"[{" * 5_000, None, 0),
+        (b"\0" * 5_000, None, 0),
+    ],
+    ids=["nul", "bom", "utf-16", "10 MB", "quotes", "not utf-8", "bomb", "truncated", "nested", "nothing"],
+)
+async def test_what_is_wrong_with_a_file_costs_its_rows_or_fails_it_with_a_reason(
+    door, file: bytes, skipped: dict[str, int] | None, devices: int
+) -> None:
+    status, made = await upload(door, form(("source", "generic"), ("apply", "true"), file=file))
+    assert status == 202, made
+    await work(door.database)
+    done = await one(door, made["import"])
+    if skipped is None:
+        assert done["state"] == "failed" or done["skipped"], done
+        assert "unexpected" not in (done["failure"] or "")
+    else:
+        assert (done["state"], done["skipped"]) == ("done", skipped)
+        assert all(example["line"] >= 2 for example in done["examples"])
+    assert (await door.counts())["devices"] == devices
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pushkeeper.core.imports.sources import READERS
+from pushkeeper.dashboard.pages.imports import SOURCES
 from support.imports import work
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ async def test_what_is_wrong_is_said_beside_its_field(
     [field] = seen.page.all(f"#{wrong}")
     assert field["aria-invalid"] == "true"
     assert 'data-test="import-' not in (await admin.get(place.path("/imports"))).text
+
+
+def test_every_source_has_a_label() -> None:
+    assert SOURCES.keys() == READERS.keys()
 
 
 async def test_an_import_is_cancelled(admin: Browser, place: Place) -> None:

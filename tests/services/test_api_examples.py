@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.openapi.operations import OPERATIONS
+from pushkeeper.store.imports import NewImport
+from support.actors import BY
 from support.api_examples import Recorder, differences, written
 from support.engine import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from support.endpoint import Endpoint
     from support.engine import Tenant
 
@@ -312,6 +316,38 @@ async def exports_and_webhooks(told: Recorder, tenant: Tenant, endpoint: Endpoin
         await told.call("app", "GET", path)
 
 
+async def imports(told: Recorder, tenant: Tenant, closed_port: int) -> None:
+    """A file that is tried and applied, and others whose address does not answer."""
+    found = tenant.engine.store.services.imports
+    [token] = tenant.mint("android")
+
+    async def content() -> AsyncIterator[bytes]:
+        yield f"token,platform,person\n{token},android,gus\n,android,hal\n".encode()
+
+    wanted = NewImport(source="generic", name="devices.csv", options={"probe": 1})
+    tried = (await found.make(BY, tenant.workspace_id, wanted, content())).import_id
+
+    async def is_done(number: int) -> bool:
+        return bool((await found.one(tenant.workspace_id, number)).state == "done")
+
+    one = "/api/v1/imports/{id}"
+    await eventually(lambda: is_done(tried))
+    await told.call("app", "GET", one, id=tried)
+    applied = (await told.call("app", "POST", f"{one}/apply", id=tried))["import"]
+    await eventually(lambda: is_done(applied))
+    await told.call("app", "GET", f"{one}/verification", id=applied)
+    await told.call("app", "GET", "/api/v1/imports")
+    url = f"http://127.0.0.1:{closed_port}/devices.csv.gz"
+    told.replace(f"127.0.0.1:{closed_port}", "example.com")
+    asked = {"source": "onesignal", "environment": "production", "url": url}
+    made = (await told.call("app", "POST", "/api/v1/imports", asked))["import"]
+    await told.call("app", "POST", f"{one}/cancel", id=made)
+    people = {"import": {"data_file_url": url, "type": "people", "identifier": "id"}}
+    number = (await told.call("app", "POST", "/v1/imports", people))["import"]["id"]
+    await told.call("app", "GET", "/v1/imports/{id}", id=number)
+    await found.cancel(BY, tenant.workspace_id, number)
+
+
 async def _called(endpoint: Endpoint) -> bool:
     return bool(endpoint.calls)
 
@@ -366,6 +402,7 @@ async def test_the_examples_of_the_reference_are_what_the_service_answers(
     await audiences(told)
     await broadcasts(told, tenant, many)
     await exports_and_webhooks(told, tenant, endpoint)
+    await imports(told, tenant, closed_port)
     await reports_and_jobs(told, tenant, many, closed_port)
     assert told.refused == []
     found = told.normalized()

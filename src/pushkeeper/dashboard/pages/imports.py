@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core.imports.sources import READERS
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
@@ -142,6 +141,3 @@ class _Imports:
 
     def _to(self, request: PageRequest, made: Import, notice: str) -> ActionResult:
         return ActionResult(answer=see_other(request.to("imports", made.import_id), self._names.note(notice)))
-
-
-assert SOURCES.keys() == READERS.keys()  # noqa: S101 - a source that is added has its label here
