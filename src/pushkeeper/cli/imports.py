@@ -150,8 +150,6 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
 @click.option(
     "--app-api-key",
     envvar="CUSTOMERIO_APP_API_KEY",
-    prompt="App API key of Customer.io",
-    hide_input=True,
     help="Of the workspace whose people are imported. Asked for when neither this nor the variable is set.",
     show_envvar=True,
 )
@@ -177,7 +175,7 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
 @as_json
 def import_customerio(
     *,
-    app_api_key: str,
+    app_api_key: str | None,
     region: str,
     api_url: str | None,
     no_wait: bool,
@@ -194,7 +192,8 @@ def import_customerio(
 
     fields = {field: options.pop(field) for field in ("apply", "environment", "status", "move")}
     wanted = ImportRequest(source="customerio", **fields).wanted("Customer.io")
-    fetch = CustomerioPeople(app_api_key=app_api_key, api_url=api_url or CUSTOMERIO_API[region])
+    key = app_api_key or click.prompt("App API key of Customer.io", hide_input=True)
+    fetch = CustomerioPeople(app_api_key=key, api_url=api_url or CUSTOMERIO_API[region])
 
     async def work(services: Services, workspace: WorkspaceId) -> Import:
         made = await services.imports.make_from(actor(), workspace, wanted, fetch)

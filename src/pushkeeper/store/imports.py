@@ -149,7 +149,7 @@ async def fetch_again(database: Database, claim: Claim) -> None:
     """Forget what is there of a file that is fetched; `ClaimLost` where the import is not to go on."""
 
     async def work(connection: Connection) -> None:
-        await _if_claimed(connection, "fetch_again", claim)
+        await _if_claimed(connection, SQL["fetch_again"], claim)
         await connection.execute(SQL["forget_parts"], claim.workspace_id, claim.item_id)
 
     await database.of(claim.workspace_id).in_transaction(work)
@@ -158,19 +158,19 @@ async def fetch_again(database: Database, claim: Claim) -> None:
 async def add_fetched(database: Database, claim: Claim, content: bytes, place: str = "") -> None:
     """Add the next part of a file that is fetched, behind which `place` follows; `ClaimLost` as above."""
     await database.of(claim.workspace_id).in_transaction(
-        lambda connection: _if_claimed(connection, "add_fetched", claim, content, place)
+        lambda connection: _if_claimed(connection, SQL["add_fetched"], claim, content, place)
     )
 
 
 async def fetched(database: Database, claim: Claim) -> None:
     """All of the file is there; `ClaimLost` as above."""
     await database.of(claim.workspace_id).in_transaction(
-        lambda connection: _if_claimed(connection, "fetched", claim)
+        lambda connection: _if_claimed(connection, SQL["fetched"], claim)
     )
 
 
-async def _if_claimed(connection: Connection, name: str, claim: Claim, *values: object) -> None:
-    if await connection.fetchval(SQL[name], *claim.row, *values) is None:
+async def _if_claimed(connection: Connection, statement: str, claim: Claim, *values: object) -> None:
+    if await connection.fetchval(statement, *claim.row, *values) is None:
         raise ClaimLost
 
 

@@ -36,7 +36,7 @@ class DeviceCounts(msgspec.Struct, kw_only=True):
 
 
 class SkipExample(msgspec.Struct, kw_only=True):
-    """Where in the file something was left out, and why."""
+    """A line of the file of which something was skipped, and the reason."""
 
     line: int
     reason: str

@@ -59,9 +59,10 @@ class CustomerioApi:
     async def pages(self, of: CustomerioPeople, start: str) -> AsyncGenerator[tuple[bytes, str], None]:
         """Pages of people as JSON lines, each with the place that follows it, from a place on; empty: from the beginning.
 
+        `TryAgain` where Customer.io does not answer now.
+
         Raises:
             BadRequest: the key is refused, or what answers is not the App API.
-            TryAgain: it does not answer now.
         """
         while start != _END:
             query = f"limit={PAGE}{f'&start={quote(start)}' if start else ''}"

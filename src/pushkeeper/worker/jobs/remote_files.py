@@ -40,11 +40,10 @@ class RemoteFiles:
         await self._http.aclose()
 
     async def read(self, url: str) -> AsyncGenerator[bytes, None]:
-        """The bytes of a file.
+        """The bytes of a file; `TryAgain` where whoever has it does not answer now.
 
         Raises:
             BadRequest: it is not there.
-            TryAgain: whoever has it doesn't answer, or not now.
         """
         try:
             async with self._opened(url) as response:
