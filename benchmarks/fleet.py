@@ -16,7 +16,7 @@ from pushkeeper.core.actor import job
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, Platform, Token
 from pushkeeper.store.admin import credentials, workspaces
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import registration
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import resolution
 from pushkeeper.store.people.people import PersonReference
@@ -140,7 +140,7 @@ async def _register_page(found: Fleet, platform: Platform, tokens: Sequence[str]
 
     async def work(connection: Connection) -> None:
         owners = await resolution.resolve(connection, namings, found.store.database.hashes)
-        await devices.register(
+        await registration.register(
             connection,
             [
                 (

@@ -50,7 +50,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.model import Platform, Token, device_id
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.audiences import filter_sql
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import registration
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import events, people, resolution, segments
 from pushkeeper.store.people.events import NewEvent
@@ -313,7 +313,7 @@ async def make_device(connection: Connection, crowd: Crowd, number: int, person:
         app=("", "a", "pro")[number % 3],
         attributes=some_attributes(number + 5),
     )
-    await devices.register(connection, [(crowd.workspace, person, told)])
+    await registration.register(connection, [(crowd.workspace, person, told)])
     status, strikes = STATUSES[number % 4]
     reason = ("pro", "a", None)[number % 3]
     times = [TIMES[(number + n) % len(TIMES)] for n in (1, 2)]

@@ -19,7 +19,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Environment, IdKind, PersonId, Platform, Token, WorkspaceId, device_id
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store.admin import workspaces
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import devices, registration
 from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
 from pushkeeper.store.people.people import MAX_ATTRIBUTES, AttributeChange, PersonReference
 
@@ -331,7 +331,7 @@ async def test_a_null_inside_an_attribute_of_a_device_is_kept(registry: People, 
 
 
 async def test_a_device_does_not_gather_attributes_without_end(registry: People, tenant: WorkspaceId) -> None:
-    most: dict[str, Any] = {f"a{n}": n for n in range(devices.MAX_ATTRIBUTES)}
+    most: dict[str, Any] = {f"a{n}": n for n in range(registration.MAX_ATTRIBUTES)}
     await registered(registry, by(tenant, ANNA), phone(**most))
     await registered(registry, by(tenant, ANNA), phone(a0=None, b0=0))
     before = await registry.device(tenant, TOKEN)
@@ -343,7 +343,7 @@ async def test_a_device_does_not_gather_attributes_without_end(registry: People,
 async def test_a_device_with_too_many_attributes_does_not_break_up_the_commit_it_shares(
     registry: People, tenant: WorkspaceId, database: Database
 ) -> None:
-    most: dict[str, Any] = {f"a{n}": n for n in range(devices.MAX_ATTRIBUTES)}
+    most: dict[str, Any] = {f"a{n}": n for n in range(registration.MAX_ATTRIBUTES)}
     await registered(registry, by(tenant, ANNA), phone(**most))
     before = await registry.device(tenant, TOKEN)
     first = asyncio.create_task(registry.register(by(tenant, BEN), phone(Token("first"))))

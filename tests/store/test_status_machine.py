@@ -22,7 +22,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId, device_id
 from pushkeeper.services.strikes import Strikes
 from pushkeeper.store.admin import workspaces
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import devices, registration
 from pushkeeper.store.devices.devices import HistoryLine, Registration, SettleEvent, Settlement
 from pushkeeper.store.people import resolution
 from pushkeeper.store.people.people import PersonReference
@@ -146,10 +146,10 @@ class World:
         )
 
     async def register(self, step: Register) -> None:
-        registration = Registration(token=self.tokens[step.device], platform=Platform.ANDROID, last_used=NOON)
+        phone = Registration(token=self.tokens[step.device], platform=Platform.ANDROID, last_used=NOON)
 
         async def work(connection: Connection) -> None:
-            await devices.register(connection, [(self.workspace, self.people[step.person], registration)])
+            await registration.register(connection, [(self.workspace, self.people[step.person], phone)])
 
         await self.database.in_transaction(work)
 

@@ -15,7 +15,7 @@ from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db.database import Database
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import devices, registration
 from pushkeeper.store.people import people, resolution
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.runner import Jobs
@@ -60,7 +60,7 @@ def load(url, workspace_name, tokens, *, platform=Platform.IOS, of="p"):
                 ]
                 known = [person for person in found if person is not None]
                 told = zip([workspace] * len(page), known, registrations, strict=True)
-                await devices.register(connection, list(told))
+                await registration.register(connection, list(told))
 
             await database.in_transaction(register)
         return workspace

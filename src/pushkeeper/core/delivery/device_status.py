@@ -1,6 +1,6 @@
 """The last status of a device: what may happen to it, and what it then is.
 
-This table and the SQL of `store/devices/devices.sql` are the same rule; a property test holds one against the other.
+This table and the SQL of `store/devices/*.sql` are the same rule; a property test holds one against the other.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pushkeeper.core.imports.row import Skip, SkipReason
 from pushkeeper.core.model import id_kind_of
 from pushkeeper.errors import Conflict
 from pushkeeper.store import imports
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import registration
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.imports import NewDevice
 from pushkeeper.store.people import events, people, resolution
@@ -149,7 +149,7 @@ async def _move(
     asked = [(one.key, one.person_id) for one in owned]
     there = await imports.devices(connection, batch.workspace, asked, shared=shared)
     newer = [one for one in owned if one.key in there and there[one.key][1] < one.last_used]
-    await devices.register(
+    await registration.register(
         connection, [(batch.workspace, one.person_id, _registration(one)) for one in newer]
     )
     outcomes.update(dict.fromkeys((one.key for one in newer), "moved"))

@@ -21,7 +21,7 @@ from pushkeeper.services.messages.templates import (
 from pushkeeper.store.admin import credentials
 from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import devices, registration
 from pushkeeper.store.messages import messages, templates
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people import placeholders, resolution
@@ -239,7 +239,7 @@ async def _write_allowed(
         for person, call in zip(known, calls, strict=True)
         if call.push.custom_device is not None
     ]
-    await devices.register(connection, custom)
+    await registration.register(connection, custom)
     asked = [_message(person, call) for person, call in zip(known, calls, strict=True)]
     new = await _to_their_devices(connection, asked)
     await messages.insert(connection, new)

@@ -119,19 +119,21 @@ class Statements(Reads):
 
         return await _despite_others(attempt)
 
-    async def change(self, query: str, *args: object) -> None:
+    async def change(self, query: str, *args: object) -> list[Row]:
         """Run one statement and commit it, without a transaction around it, which would cost two more round trips.
 
-        A deadlock or a lost race runs it again.
+        A deadlock or a lost race runs it again. Returns the rows that it returns.
         """
 
-        async def attempt() -> None:
+        async def attempt() -> list[Row]:
             async with self._alone() as connection:
-                await connection.execute(query, *args)
+                found: list[Row] = await connection.fetch(query, *args)
+                return found
 
-        await _despite_others(attempt)
+        found = await _despite_others(attempt)
         if self._committed is not None:
             self._committed()
+        return found
 
 
 async def _despite_others(attempt: Callable[[], Awaitable[T]]) -> T:

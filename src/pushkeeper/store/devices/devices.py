@@ -1,4 +1,4 @@
-"""Devices: registered, settled, deleted, read; each change with its line of history."""
+"""Devices: settled, deleted, read; each change with its line of history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from pushkeeper.core.model import (
     device_id,
     token_shape,
 )
-from pushkeeper.errors import BadRequest
 from pushkeeper.store.db.database import GONE_CHANNEL, columns, storable
 from pushkeeper.store.db.queries import load_queries
 
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 
 SQL = load_queries(__name__)
 
-MAX_ATTRIBUTES = 300
-_ROUNDS = 5
 _TOLD_AT_ONCE = 200  # a NOTIFY may say 8,000 bytes
 
 
@@ -145,67 +142,6 @@ class Count:
     platform: Platform
     status: LastStatus
     devices: int
-
-
-async def register(
-    connection: Connection, registrations: Sequence[tuple[WorkspaceId, PersonId, Registration]]
-) -> set[DeviceId]:
-    """Add devices, or refresh or move the ones that are there; no two may be the same device.
-
-    A person's device that is known by a registration token becomes that of the installation id that the token begins with.
-
-    Returns those that were left as they were, because they would have more than 300 attributes.
-    """
-    fids = [
-        (workspace, person, r.token.value, device_id(workspace, r.token))
-        for workspace, person, r in registrations
-        if r.id_kind is IdKind.FID
-    ]
-    if fids:
-        await connection.execute(SQL["become_fid"], *columns(fids, 4))
-    refused: set[DeviceId] = set()
-    waiting = {
-        device_id(workspace, r.token): (workspace, person, r) for workspace, person, r in registrations
-    }
-    for _ in range(_ROUNDS):
-        rows = [_as_given(key, *registered) for key, registered in waiting.items()]
-        moved = []
-        for row in await connection.fetch(SQL["register"], *columns(rows, 13), MAX_ATTRIBUTES):
-            key = row["key"]
-            del waiting[key]
-            if row["refused"]:
-                refused.add(key)
-            if row["moved"] is not None:
-                moved.append(row["moved"])
-        await recall(connection, moved)
-        if not waiting:
-            return refused
-    raise AssertionError(
-        f"{len(waiting)} devices are being made and deleted faster than they can be registered"
-    )
-
-
-def too_much() -> BadRequest:
-    """What is said of a registration that would make a device hold more than it may."""
-    return BadRequest("attributes", f"a device cannot have more than {MAX_ATTRIBUTES}")
-
-
-def _as_given(key: DeviceId, workspace: WorkspaceId, person: PersonId, told: Registration) -> tuple[Any, ...]:
-    return (
-        key,
-        workspace,
-        person,
-        told.token.value,
-        told.id_kind.value,
-        told.platform.value,
-        told.app,
-        told.environment,
-        {name: value for name, value in told.attributes.items() if value is not None},
-        {name: None for name, value in told.attributes.items() if value is None},
-        told.last_used,
-        told.request_id,
-        told.dropped_attributes,
-    )
 
 
 async def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:

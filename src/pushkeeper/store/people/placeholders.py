@@ -23,7 +23,7 @@ async def refused(connection: Connection, namings: Mapping[int, PersonReference]
 
     A person who already has such an id can be read, merged and deleted, as those calls create nobody.
     """
-    found = {place: error for place, naming in namings.items() if (error := _placeholder_in(naming))}
+    found = {place: error for place, naming in namings.items() if (error := refusal_of(naming))}
     if not found:
         return {}
     asked = {namings[place].workspace_id for place in found}
@@ -32,7 +32,8 @@ async def refused(connection: Connection, namings: Mapping[int, PersonReference]
     return {place: error for place, error in found.items() if namings[place].workspace_id not in allowing}
 
 
-def _placeholder_in(naming: PersonReference) -> BadRequest | None:
+def refusal_of(naming: PersonReference) -> BadRequest | None:
+    """The error for a naming that could create a person from a placeholder, where its workspace does not allow it."""
     if not naming.create:
         return None
     for identifier, field in zip(naming.identifiers, naming.fields, strict=True):
