@@ -121,6 +121,7 @@ async def test_credentials_keys_users_and_options_are_for_admins(site: Site) -> 
         *("credentials.put", "key.make", "key.revoke", "options.change", "workspace.create"),
         *("user.add", "user.role", "user.link", "user.disable", "user.enable"),
         *("webhook.add", "webhook.change", "webhook.delete", "strikes.undo", "strikes.resume"),
+        *("import.make", "import.map", "import.apply", "import.cancel"),
     }
 
 

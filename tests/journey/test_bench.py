@@ -25,6 +25,7 @@ TIMES = ("p50_ms", "p95_ms", "p99_ms")
 SMALL = {
     "sender": (["--quick"], ["sender, "]),
     "pipeline": (["--devices", "600"], ["pipeline, 600 devices"]),
+    "import": (["--quick"], ["import, "]),
     "ingest": (["--quick"], ["ingest, "]),
     "transactional": (["--quick"], ["transactional, "]),
     "broadcast": (["--quick"], ["broadcast, "]),
