@@ -136,6 +136,18 @@ def reading(*, devices: int | None, quick: bool, json: bool) -> None:
     _show(_run(benchmark.measure(devices=count)), json=json)
 
 
+@bench.command("export", short_help="Exports of a million devices, beside a bare COPY.")
+@click.option("--devices", type=click.IntRange(1_000), metavar="N", help="How many.  [default: 1,000,000]")
+@quick
+@as_json
+def exporting(*, devices: int | None, quick: bool, json: bool) -> None:
+    """Devices and people exported in each format: rows/s, CPU and memory of the process that does it."""
+    from benchmarks import exporting as benchmark
+
+    count = devices or (benchmark.QUICK_DEVICES if quick else benchmark.DEVICES)
+    _show(_run(benchmark.measure(devices=count)), json=json)
+
+
 @bench.command(short_help="The dashboard's pages, on a million devices.")
 @click.option("--devices", type=click.IntRange(1_000), metavar="N", help="How many.  [default: 1,000,000]")
 @quick

@@ -52,6 +52,8 @@ PAGES = (
     Page("import", f"{_HERE}/imports/{{import}}"),
     Page("new import", f"{_HERE}/imports/new"),
     Page("erasure", f"{_HERE}/erasures/{{erasure}}"),
+    Page("exports", f"{_HERE}/exports"),
+    Page("exports, the list", f"{_HERE}/exports/list"),
     Page("audiences", f"{_HERE}/audiences"),
     Page("a new audience", f"{_HERE}/audiences/new"),
     Page(

@@ -47,6 +47,8 @@ ACTIONS = {
     "PUT /v1/broadcasts/{id}/actions/{action}": "template.change",
     "PUT /v1/broadcasts/{id}/actions/{action}/language/{language}": "template.change",
     "POST /v1/campaigns/{id}/triggers": "broadcast.trigger",
+    "POST /api/v1/exports": "export.make",
+    "POST /api/v1/exports/{id}/cancel": "export.cancel",
     "POST /v1/exports/customers": "export.make",
     "POST /v1/exports/deliveries": "export.make",
     "POST /v1/imports": "import.make",

@@ -268,6 +268,8 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
     found = {
         "overview": at,
         "devices": f"{at}/devices",
+        "exports": f"{at}/exports",
+        "exports-of-members": f"{at}/exports?kind=members",
         "devices-filtered": f"{at}/devices?filter=last_status+%3D+suppressed",
         "devices-wrong-filter": f"{at}/devices?filter=app_version+%3C",
         "device": device,

@@ -78,6 +78,7 @@ FORMS: dict[str, dict[str, Any] | None] = {
     "/w/{workspace}/broadcasts/{broadcast}/resume": None,
     "/w/{workspace}/broadcasts/{broadcast}/cancel": None,
     "/w/{workspace}/undo/{undo}/go-on": None,
+    "/w/{workspace}/exports": {"kind": "devices", "columns": "platform"},
     "/w/{workspace}/webhooks/add": WEBHOOK,
     "/w/{workspace}/webhooks/{webhook}/change": WEBHOOK,
     "/w/{workspace}/webhooks/{webhook}/pause": None,
@@ -99,6 +100,7 @@ OTHER_FORMS = {
     "/link/{link}": "below",
     "/w/{workspace}/imports/new": "test_import_pages.py",
     "/w/{workspace}/undo": "test_undo_page.py",
+    "/w/{workspace}/exports/{export}/cancel": "test_exports_page.py",
     "/w/{workspace}/routes/add/fcm": "below, by the command line",
     "/w/{workspace}/routes/add/apns": "below, by the command line",
     "/w/{workspace}/routes/credentials/{credential}/probe": "below",
@@ -171,6 +173,14 @@ COMMANDS = {
     ),
     "import apply": ("import.apply", ["{import}", "--workspace", "{name}", "--no-wait"]),
     "import cancel": ("import.cancel", ["{import}", "--workspace", "{name}"]),
+    **{
+        f"export {kind}": ("export.make", ["--workspace", "{name}", "--output", "{files}/exported"])
+        for kind in ("devices", "people", "history", "pushes")
+    },
+    "export members": (
+        "export.make",
+        ["--audience", "{audience}", "--workspace", "{name}", "--output", "{files}/exported"],
+    ),
     "send": ("push.send", ["--to", "ann", "--title", "t", "--message", "m", "--workspace", "{name}"]),
 }
 _RUNS, _READS = "it runs a process; what that changes has lines of its own", "it only reads"
@@ -184,6 +194,7 @@ OTHER_COMMANDS = {
                 "device show",
                 "device history",
                 "person receipts",
+                "export list",
                 "import list",
                 "import show",
                 "import verify",
@@ -193,6 +204,7 @@ OTHER_COMMANDS = {
         ),
         _READS,
     ),
+    "export cancel": "an export is cancelled while it runs, in services/test_streamed_exports.py",
     "broadcast preflight": "it counts again what is to be expected; what is sent stays",
 }
 
@@ -251,7 +263,7 @@ async def things(site: Site, place: Place, folder: Path, tmp_path: Path) -> Thin
         BY, workspace, StrikeSelector(since=since, until=datetime.now(UTC)), why="x"
     )
     user, _ = await services.accounts.add(BY, f"{secrets.token_hex(4)}@example.com", Role.VIEWER)
-    export = await services.exports.of_people(BY, workspace, {"and": []})
+    export = await services.customerio_exports.of_people(BY, workspace, {"and": []})
     tried = NewImport(source="generic", name="devices.csv", options={})
     key = await services.api_keys.make(BY, workspace, "app")
     rsa_key = rsa.generate_private_key(65537, 2048)

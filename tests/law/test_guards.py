@@ -67,7 +67,7 @@ OTHER_TIMES = {
     "core/model.py": "a UUIDv7 of ours",
     "dashboard/pages/attention.py": "what is kept of a certificate",
     "services/doctor/sending.py": "what is kept of a certificate",
-    "services/exports.py": "what is kept of an export",
+    "services/exports/customerio.py": "what is kept of an export",
     "services/strikes.py": "what is kept of an undo",
     "providers/fcm/schema.py": "whether a text is a time as Google has it; the time itself is not kept",
     "providers/shared/retry_after.py": "dates of HTTP, which are bounded there",

@@ -383,6 +383,11 @@ async def reports_and_jobs(told: Recorder, tenant: Tenant, template: int, closed
     await told.call("app", "GET", "/api/v1/jobs")
     for verb in ("retry", "cancel"):
         await told.call("app", "POST", f"/api/v1/jobs/{{kind}}/{{job}}/{verb}", kind="file", job=failing)
+    columns = ["token", "platform", "last_status", "attribute.app_version"]
+    asked = {"kind": "devices", "format": "jsonl", "filter": "platform = ios", "columns": columns}
+    await told.call("app", "POST", "/api/v1/exports", {**asked, "tokens": "masked"})
+    listed = await told.call("app", "GET", "/api/v1/exports")
+    await told.call("app", "GET", "/api/v1/exports/{id}", id=listed["exports"][0]["id"])
     erased = await told.call("app", "POST", "/api/v1/customers/{identifier}/erase", identifier="fay")
     number = erased["erasure"]["id"]
     await told.call("app", "GET", "/api/v1/erasures/{id}", id=number)

@@ -155,7 +155,7 @@ async def test_a_link_of_which_anything_was_changed_opens_nothing(tenant: Tenant
     [number] = [one["id"] for one in (await tenant.call("GET", "/v1/exports"))["exports"]]
     path = urlsplit((await tenant.call("GET", f"/v1/exports/{number}/download"))["url"]).path
     link = path.rpartition("/")[2]
-    rooms = tenant.engine.store.services.exports
+    rooms = tenant.engine.store.services.customerio_exports
     assert rooms.opened_by(link) == (tenant.workspace_id, number)
 
     def opens(other: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from pushkeeper.core import csv_text
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.services.people import AskedBy, PersonUpdate
-from pushkeeper.store import exports
+from pushkeeper.store.exports import exports
 from pushkeeper.store.people import erasures
 from pushkeeper.store.people.events import NewEvent
 from pushkeeper.store.people.people import PersonReference
@@ -131,7 +131,7 @@ async def test_an_erasure_waits_for_what_may_still_be_written(
     await did(registry, tenant, ANN, "a")
     person = (await registry.person(tenant, ANN)).person_id
     if what == "export":
-        await exports.insert(database, tenant, "customers", {"and": []})
+        await exports.insert(database, tenant, "customers", {"and": []}, BY)
     else:
         await database.rows(
             "insert into messages (message_id, workspace_id, kind, person_id, content, expires_at) "
@@ -204,7 +204,7 @@ async def test_rows_of_exports_go_one_by_one_and_the_rest_stays_byte_for_byte(
     rows = [["id", "email", "cio_id"], *([text, "", "0" * 12] for text in others)]
     theirs = ['"', "\n\r\n", cio_id(person)]
     text = csv_text.text([*rows[:2], theirs, *rows[2:], theirs])
-    export = await exports.insert(database, tenant, "customers", {"and": []})
+    export = await exports.insert(database, tenant, "customers", {"and": []}, BY)
 
     await database.rows(
         "insert into export_parts (workspace_id, export_id, part, text) select $1, $2, part, $3 from generate_series(0, 24) part",

@@ -101,12 +101,13 @@ class Recorder:
         if self._keys[key]:
             headers["authorization"] = self._keys[key]
         sent = None if body is None else json.dumps(body)
-        status, said, _ = await asyncio.to_thread(
+        status, said, got = await asyncio.to_thread(
             exchange, self._tenant.engine.port, method, path, sent, headers
         )
         if status >= HTTPStatus.BAD_REQUEST:
             self.refused.append((method, path, status, said))
-        answer = json.loads(said) if said.strip() else None
+        is_json = dict(got).get("content-type", "").startswith("application/json")
+        answer = json.loads(said) if is_json and said.strip() else said.decode() or None
         self.examples.setdefault(f"{method} {route}", Example(method, route, path, key, body, status, answer))
         return answer
 

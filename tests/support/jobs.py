@@ -17,7 +17,7 @@ from pushkeeper.services.broadcasts.forecast import Estimates
 from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
-from pushkeeper.services.exports import Exports
+from pushkeeper.services.exports.customerio import CustomerioExports
 from pushkeeper.services.imports.service import Imports, NewImport
 from pushkeeper.services.messages.templates import Templates
 from pushkeeper.services.people import People
@@ -72,7 +72,7 @@ class Shop:
             case "export":
                 everybody = {"attribute": {"field": "id", "operator": "exists"}}
                 return (
-                    await Exports(self.database, VAULT).of_people(BY, self.workspace_id, everybody)
+                    await CustomerioExports(self.database, VAULT).of_people(BY, self.workspace_id, everybody)
                 ).export_id
             case "import":
                 return await self.ask_for_import()
@@ -137,7 +137,9 @@ class Shop:
             case "file":
                 return bool(row["listed"])
             case "export":
-                text = [one async for one in Exports(self.database, VAULT).text(self.workspace_id, item)]
+                text = [
+                    one async for one in CustomerioExports(self.database, VAULT).text(self.workspace_id, item)
+                ]
                 return bool(row["state"] == "done" and "ann" in "".join(text))
             case "estimate":
                 return bool(row["state"] == "done")
@@ -204,7 +206,7 @@ def work(database: Database, kind: JobKind) -> Work:
         case "file":
             return Files(database, destinations=ANYWHERE)
         case "export":
-            return Exporter(Exports(database, VAULT))
+            return Exporter(CustomerioExports(database, VAULT))
         case "import":
             asker = FcmAsker(database, VAULT, open_sender)
             return Importer(Imports(database, VAULT), asker, destinations=ANYWHERE)

@@ -58,7 +58,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
         Verdict.CHANGED: "device_ids",
         Verdict.AUTHORED: "name content wording audience saved file_url",
     },
-    "exports": {Verdict.AUTHORED: "asked attributes"},
+    "exports": {Verdict.AUTHORED: "asked attributes actor_name"},
     "segments": {Verdict.AUTHORED: "name description filter"},
     "templates": {
         Verdict.AUTHORED: "name trigger_name description content translations audience",
@@ -108,7 +108,7 @@ NOTHING: Mapping[str, str] = {
     "next_attempt_at claimed_until claim_id last_error",
     "broadcast_estimates": "workspace_id broadcast_id state failure asked_at attempts next_attempt_at claimed_until claim_id "
     "last_error",
-    "exports": "export_id workspace_id kind state lines failure created_at updated_at attempts next_attempt_at claimed_until "
+    "exports": "export_id workspace_id kind actor_kind state lines failure created_at updated_at attempts next_attempt_at claimed_until "
     "claim_id last_error",
     "import_parts": "workspace_id import_id part",
     "import_keys": "workspace_id import_id",

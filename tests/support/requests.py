@@ -241,6 +241,18 @@ SAMPLES: dict[str, list[Any]] = {
     "POST /api/v1/customers/{identifier}/unsuppress": _WITHOUT,
     "POST /api/v1/drafts/{id}/send": _WITHOUT,
     "POST /api/v1/events": [{**_EVENT, "anonymous_id": "a"}],
+    "POST /api/v1/exports": [
+        {
+            "kind": "devices",
+            "format": "jsonl",
+            "filter": _FILTER,
+            "columns": ["token", "attribute.plan"],
+            "tokens": "masked",
+        },
+        {"kind": "history", "since": "2026-01-01T00:00:00Z", "until": NOW},
+        {"kind": "members", "audience": 7},
+    ],
+    "POST /api/v1/exports/{id}/cancel": _WITHOUT,
     "POST /api/v1/forms/{form}/submit": [{"data": {"id": "42", "email": "a@example.com", "plan": "pro"}}],
     **{f"POST /api/v1/jobs/{{kind}}/{{job}}/{verb}": _WITHOUT for verb in ("cancel", "retry")},
     "POST /api/v1/imports": [

@@ -39,6 +39,7 @@ from pushkeeper.api.native import (
     strikes,
     workspace,
 )
+from pushkeeper.api.native import exports as native_exports
 from pushkeeper.api.native import imports as native_imports
 from pushkeeper.api.native import messages as native_messages
 from pushkeeper.api.native import routes as native_routes
@@ -94,6 +95,7 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         *explain.routes(context),
         *native_imports.routes(context),
         *reports.routes(context),
+        *native_exports.routes(context),
         *native_messages.routes(context),
         *native_routes.routes(context),
         *native_templates.routes(context),

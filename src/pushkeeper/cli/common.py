@@ -127,11 +127,20 @@ def answer(value: object, text: str, *, json: bool, file: Any = None) -> None:
     try:
         click.echo(to_json(value) if json else text, file=file)
     except OSError as error:
-        # What is left in its buffer would be tried again at the end, and complained of.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno == errno.EPIPE:
-            sys.exit(128 + signal.SIGPIPE)
-        raise Misconfigured(f"standard output: cannot be written to ({error.strerror})") from error
+        unread(error)
+
+
+def unread(error: OSError) -> NoReturn:
+    """End the process, as other programs do, when the reader of standard output has left.
+
+    Raises:
+        Misconfigured: it cannot be written to for another reason.
+    """
+    # What is left in its buffer would be tried again at the end, and complained of.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:
+        sys.exit(128 + signal.SIGPIPE)
+    raise Misconfigured(f"standard output: cannot be written to ({error.strerror})") from error
 
 
 @contextmanager

@@ -27,6 +27,12 @@ _DROPPED = (
 _BEGINNING = re.compile(f"(?:^|[;\t\r\n])[;{_DROPPED}]*+(?P<formula>(?=[{_FORMULA}]))?")
 # Most cells: nothing in them could begin a formula, and to see so takes a tenth of the time.
 _PLAIN = re.compile("[0-9A-Za-z{\\[(/_#][^;\t\r\n]*+")
+# The same of cells that need no quotation marks either.
+_BARE = re.compile('[0-9A-Za-z{\\[(/_#][^;\t\r\n",]*+').fullmatch
+_NEEDS_QUOTES = re.compile('[",\r\n]').search
+# The same with what the guard put before it, and the text that it put one before as a whole.
+_GUARDED = re.compile(f"((?:^|[;\t\r\n])[;{_DROPPED}]*+)(?=[{_FORMULA}])")
+_GUARDED_BREAK = re.compile("^'(?='*+[\t\r\n])")
 # Some programs drop these from a cell's beginning before they look for a formula.
 _TAB_OR_BREAK = re.compile("'*+[\t\r\n]")
 
@@ -41,6 +47,42 @@ def text(rows: Iterable[Sequence[object]]) -> str:
 def lines(rows: Iterable[Sequence[object]]) -> bytes:
     """The same in UTF-8; a lone surrogate becomes a question mark."""
     return text(rows).encode("utf-8", "replace")
+
+
+def texts(rows: Iterable[Sequence[str | None]], places: Sequence[int], *, guard: bool = True) -> bytes:
+    """Lines of rows that are text already, as `lines` writes them in a third of the time.
+
+    `places` are the columns of somebody else's texts; the others are words, numbers and times of ours. Without `guard`, texts
+    are written as they are: for programs that do not undo it.
+    """
+    write = _guarded_cell if guard else _quoted
+    written: list[str] = []
+    for row in rows:
+        cells = ["" if cell is None else cell for cell in row]
+        for place in places:
+            if (cell := cells[place]) and not _BARE(cell):
+                cells[place] = write(cell)
+        written.append(",".join(cells) or '""')
+    return "".join([f"{line}\r\n" for line in written]).encode()
+
+
+def value(json: str) -> str:
+    """The cell of a value in JSON, as it stands in a file: a text is guarded, and a number is one."""
+    found = msgspec.json.decode(json)
+    if found is None:
+        return ""
+    if isinstance(found, str | list | dict):
+        return _guarded_cell(found if isinstance(found, str) else json)
+    return json
+
+
+def _guarded_cell(text: str) -> str:
+    return _quoted(guarded(text))
+
+
+def _quoted(text: str) -> str:
+    """A cell, in quotation marks where it would not be one without."""
+    return f'"{text.replace(chr(34), chr(34) * 2)}"' if _NEEDS_QUOTES(text) else text
 
 
 def of_structs(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> bytes:
@@ -80,6 +122,18 @@ def guarded(text: str) -> str:
         return text
     text = _BEGINNING.sub(_with_apostrophe, text)
     return f"'{text}" if _TAB_OR_BREAK.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """The text that `guarded` was given."""
+    if not text or "'" not in text:
+        return text
+    text = _GUARDED_BREAK.sub("", text)
+    return _GUARDED.sub(_without_apostrophe, text)
+
+
+def _without_apostrophe(beginning: re.Match[str]) -> str:
+    return beginning[1].removesuffix("'")
 
 
 def _with_apostrophe(beginning: re.Match[str]) -> str:

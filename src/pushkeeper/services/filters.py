@@ -39,7 +39,15 @@ async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Nod
     Raises:
         BadRequest: it is none, or names a segment that there is not.
     """
-    node = read_filter(given)
+    return await whole(fetch, workspace, read_filter(given))
+
+
+async def whole(fetch: Fetch, workspace: WorkspaceId, node: Node) -> Node:
+    """A filter with the saved audiences that it names put in.
+
+    Raises:
+        BadRequest: it names a segment that there is not, or itself, or is too large with them.
+    """
     named = filter_saved.named(node)
     if not named:
         return node

@@ -14,7 +14,8 @@ from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.services.credentials import Credentials
 from pushkeeper.services.explanations import Explanations
-from pushkeeper.services.exports import Exports
+from pushkeeper.services.exports.customerio import CustomerioExports
+from pushkeeper.services.exports.service import Exports
 from pushkeeper.services.imports.service import Imports
 from pushkeeper.services.jobs import Jobs
 from pushkeeper.services.listings import Listings
@@ -48,6 +49,7 @@ class Services:
     broadcasts: Broadcasts
     deliveries: DeliveryReports
     credentials: Credentials
+    customerio_exports: CustomerioExports
     explanations: Explanations
     exports: Exports
     imports: Imports
@@ -82,8 +84,9 @@ class Services:
             broadcasts=Broadcasts(database, checks, renderer),
             deliveries=DeliveryReports(database),
             credentials=Credentials(database, vault),
+            customerio_exports=CustomerioExports(database, vault),
             explanations=Explanations(database),
-            exports=Exports(database, vault),
+            exports=Exports(database),
             imports=Imports(database, vault),
             insights=Insights(database),
             jobs=Jobs(database),

@@ -97,7 +97,9 @@ class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment | None
     attributes: dict[str, Any]
     last_used: datetime
+    registered_at: datetime
     status: str
+    failure_reason: str | None
 
 
 async def insert(
@@ -250,6 +252,14 @@ async def fill(
     return {PersonId(row["person_id"]) for row in found}
 
 
+async def made_at(
+    connection: Connection, workspace: WorkspaceId, made: Sequence[tuple[PersonId, datetime]]
+) -> None:
+    """Keep since when there are people, where that is longer than is known."""
+    if made:
+        await connection.execute(SQL["made_at"], workspace, *columns(made, 2))
+
+
 async def shares_tokens(connection: Connection, workspace: WorkspaceId) -> bool:
     """Whether people of the workspace may share a token."""
     found: bool = await connection.fetchval(SQL["shares_tokens"], workspace)
@@ -287,11 +297,13 @@ async def write(
             one.environment,
             one.attributes,
             one.last_used,
+            one.registered_at,
             one.status,
+            one.failure_reason,
         )
         for one in given
     ]
     found = await connection.fetch(
-        SQL["write"], workspace, *columns(rows, 10), shared, MAX_ATTRIBUTES, reason
+        SQL["write"], workspace, *columns(rows, 12), shared, MAX_ATTRIBUTES, reason
     )
     return {DeviceId(row["key"]): row["outcome"] for row in found}

@@ -141,6 +141,12 @@ from unnest($2::bigint[], $3::jsonb[], $4::jsonb[], $5::boolean[]) as g (person_
 where p.workspace_id = $1 and p.person_id = g.person_id and p.created_at = now() and p.changed_at = '{}'
 returning p.person_id;
 
+-- name: made_at
+-- People are there since then, or for longer.
+update people p set created_at = g.created_at
+from unnest($2::bigint[], $3::timestamptz[]) as g (person_id, created_at)
+where p.workspace_id = $1 and p.person_id = g.person_id and p.created_at > g.created_at;
+
 -- name: devices
 -- Whose the devices of tokens' keys are, and when they were last used; where people share tokens, the person's own.
 select g.key, d.person_id, d.last_used
@@ -158,10 +164,11 @@ select token_ownership = 'share' from workspaces where workspace_id = $1;
 -- Devices as a file has them, each new one with its line of history. One that its person has already gets what the file says
 -- only where that is newer, and keeps its status; one that somebody else has stays theirs and does not come back.
 with given as (
-    select g.*, case when $12::boolean then own_device($1, g.key, g.person_id) else g.key end as device_id
+    select g.*, case when $14::boolean then own_device($1, g.key, g.person_id) else g.key end as device_id
     from unnest($2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
-        $10::timestamptz[], $11::text[])
-        as g (key, person_id, token, id_kind, platform, app, environment, attributes, last_used, status)
+        $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[])
+        as g (key, person_id, token, id_kind, platform, app, environment, attributes, last_used, registered_at, status,
+            failure_reason)
 ),
 before as (
     select d.device_id, d.person_id, d.last_used, d.attributes || g.attributes as merged
@@ -173,7 +180,7 @@ newer as (
     update devices d set
         app = coalesce(g.app, d.app),
         environment = coalesce(g.environment, d.environment),
-        attributes = case when (select count(*) from jsonb_object_keys(b.merged)) <= $13 then b.merged else d.attributes end,
+        attributes = case when (select count(*) from jsonb_object_keys(b.merged)) <= $15 then b.merged else d.attributes end,
         last_used = g.last_used
     from given g join before b using (device_id)
     where d.workspace_id = $1 and d.device_id = b.device_id and b.person_id = g.person_id and b.last_used < g.last_used
@@ -181,9 +188,9 @@ newer as (
 ),
 made as (
     insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
-        last_used, status, strikes, struck_at, shared)
+        last_used, registered_at, status, strikes, struck_at, failure_reason, shared)
     select device_id, $1, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''), attributes,
-        last_used, status, s.strikes, case when s.strikes > 0 then now() end, device_id <> key
+        last_used, registered_at, status, s.strikes, case when s.strikes > 0 then now() end, failure_reason, device_id <> key
     from given g, lateral (select case g.status when 'suppressed' then 2 when 'bounced' then 1 else 0 end) s (strikes)
     where not exists (select from before b where b.device_id = g.device_id)
     order by device_id
@@ -192,7 +199,7 @@ made as (
 ),
 told as (
     insert into device_history (workspace_id, device_id, event, to_status, strikes, to_person_id, generation, provider_reason)
-    select $1, device_id, 'imported', status, strikes, person_id, generation, $14 from made
+    select $1, device_id, 'imported', status, strikes, person_id, generation, $16 from made
 )
 select g.key, 'new' as outcome from made join given g using (device_id)
 union all

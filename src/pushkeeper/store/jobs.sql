@@ -174,7 +174,7 @@ select e.workspace_id, 'export' as kind, e.export_id as item_id, e.kind as name,
         when e.last_error is not null then 'put_off' else 'waiting' end as state,
     e.attempts, e.next_attempt_at, coalesce(e.failure, e.last_error) as reason, e.created_at
 from exports e
-where e.state in ('pending', 'failed') and {whose};
+where e.state in ('pending', 'failed') and e.kind in ('customers', 'deliveries') and {whose};
 
 -- name: of_imports
 -- Imports that are not done, or can't be.
@@ -241,7 +241,7 @@ where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pendin
 -- An export is written again, now and with all its attempts.
 update exports set state = 'pending', failure = null, last_error = null, attempts = 0, next_attempt_at = now(),
     updated_at = now()
-where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed')
+where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed') and kind in ('customers', 'deliveries')
 returning export_id;
 
 -- name: retry_import
@@ -267,7 +267,7 @@ returning broadcast_id;
 -- An export is not wanted any more; what there is of it goes.
 with cancelled as (
     update exports set state = 'cancelled', failure = null, updated_at = now(), claimed_until = null, claim_id = null
-    where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed')
+    where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed') and kind in ('customers', 'deliveries')
     returning workspace_id, export_id
 ),
 gone as (

@@ -23,6 +23,7 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
 CSV = b"text/csv; charset=utf-8"
+JSONL = b"application/jsonl; charset=utf-8"
 EVENTS = b"text/event-stream; charset=utf-8"
 
 # Browsers are to take nothing for something else.
@@ -111,6 +112,13 @@ def about(delivery_id: DeliveryId, value: object) -> Response:
 def of_json(value: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Response:
     """A response of this value; times are ISO 8601, in UTC."""
     return Response(msgspec.json.encode(value), status, headers)
+
+
+def download(name: str, parts: AsyncGenerator[bytes, None], *headers: tuple[bytes, bytes]) -> Response:
+    """A file of this name, of CSV or JSON lines, that is written while it is sent."""
+    disposition = (b"content-disposition", f'attachment; filename="{name}"'.encode())
+    kind = JSONL if name.endswith(".jsonl") else CSV
+    return Response(parts=parts, content_type=kind, headers=(disposition, *headers))
 
 
 def see_other(path: str, *headers: tuple[bytes, bytes]) -> Response:

@@ -96,7 +96,7 @@ def chores(opened: Store, settings: Settings, figures: WorkerMetrics) -> tuple[C
         Planner(Planning(opened.database)),
         Files(opened.database, destinations=destinations),
         Estimator(opened.services.broadcasts.estimates),
-        Exporter(opened.services.exports),
+        Exporter(opened.services.customerio_exports),
         Importer(
             opened.services.imports,
             FcmAsker(opened.database, opened.vault, open_sender),

@@ -9,7 +9,7 @@ from pushkeeper.api.customerio.app_api import render
 from pushkeeper.api.style import MAX_KEYLESS_BYTES, ApiStyle, no_auth
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.exports import METRICS
+from pushkeeper.services.exports.customerio import METRICS
 from pushkeeper.web import response
 from pushkeeper.web.response import Response
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.api.context import Context
     from pushkeeper.api.style import Call
-    from pushkeeper.services.exports import Export
+    from pushkeeper.services.exports.customerio import Export
 
 _WINDOW = timedelta(days=183)  # six months, as messages are listed
 _SOURCES = ("newsletter_id", "campaign_id", "transactional_message_id", "action_id")
@@ -44,7 +44,7 @@ def routes(context: Context) -> Sequence[Route]:
 
 class _Exports:
     def __init__(self, context: Context) -> None:
-        self._exports = context.services.exports
+        self._exports = context.services.customerio_exports
         self._url = context.url
 
     async def all(self, call: Call) -> Response:

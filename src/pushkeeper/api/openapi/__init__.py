@@ -142,6 +142,8 @@ def _done(operation: Operation, structs: Structs) -> dict[str, Any]:
     described = _response("Done", None if operation.answer is None else structs.of(operation.answer))
     if operation.csv:
         described["content"]["text/csv"] = {"schema": {"type": "string"}}
+    if operation.file:
+        described["content"] = {kind: {"schema": {"type": "string"}} for kind in operation.file}
     return described
 
 

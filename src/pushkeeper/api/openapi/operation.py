@@ -25,6 +25,7 @@ class Operation:
         has_upload: it also takes a multipart form with the fields of `body` and a `file`, in the place of its `url`.
         parts: structs that the schema of its answer names.
         csv: it may answer with a table, if `format=csv` is asked for.
+        file: the media types that it answers with in place of JSON.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Operation:
     has_upload: bool = False
     refused: tuple[int, ...] = ()
     csv: bool = False
+    file: tuple[str, ...] = ()
     parts: tuple[type[Struct], ...] = ()
 
 

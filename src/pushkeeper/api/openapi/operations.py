@@ -8,6 +8,7 @@ from pushkeeper.api.openapi.audiences import AUDIENCES
 from pushkeeper.api.openapi.broadcasts import BROADCASTS
 from pushkeeper.api.openapi.devices import DEVICES, EXPLANATIONS
 from pushkeeper.api.openapi.erasures import ERASURES
+from pushkeeper.api.openapi.exports import EXPORTS
 from pushkeeper.api.openapi.imports import IMPORTS
 from pushkeeper.api.openapi.reports import REPORTS
 from pushkeeper.api.openapi.routing import JOBS, ROUTES
@@ -34,6 +35,7 @@ TAGS = (
     Tag("Templates", "Reusable message content.", TEMPLATES),
     Tag("Routes", "Routes (credential, app and environment) and rejections on hold.", ROUTES),
     Tag("Jobs", "Background jobs.", JOBS),
+    Tag("Exports", "Files of devices, people, history, pushes and members.", EXPORTS),
     Tag("Reports", "Reports as JSON or CSV.", REPORTS),
     Tag("Imports", "People and devices from the files of other services.", IMPORTS),
     Tag("Erasures", "Erasure of people, with receipts.", ERASURES),

@@ -44,4 +44,5 @@ def checked(given: ImportedDevice, options: ImportOptions, *, field: str) -> Imp
         app=given.app or options.app,
         environment=environment,
         status=given.status if options.keep_status else LastStatus.UNUSED,
+        failure_reason=given.failure_reason if options.keep_status else None,
     )

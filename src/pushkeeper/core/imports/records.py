@@ -51,6 +51,10 @@ class Numbered:
     record: Record | Skip
 
 
+class CsvRecord(dict[str, Any]):
+    """A record of CSV, whose values are texts."""
+
+
 class BadFile(Exception):
     """A file that can't be read on, from this line.
 
@@ -332,7 +336,7 @@ def _named(names: list[str], row: list[str]) -> Record | Skip:
         return Skip(SkipReason.MALFORMED, "", f"has {len(row)} cells, and the header {len(names)}")
     if not (whole := "".join(row)).isascii() and _NO_TEXT.search(whole):
         return Skip(SkipReason.MALFORMED, "", "is not UTF-8")
-    return dict(zip(names, row, strict=False))
+    return CsvRecord(zip(names, row, strict=False))
 
 
 _LONGEST_NAME = 60

@@ -81,6 +81,7 @@ class ImportedPerson(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         anonymous_id: that of somebody who never logged in, made of the vendor's name and its id.
+        created_at: when they were made, if the vendor says so.
     """
 
     id: str | None = None
@@ -88,6 +89,7 @@ class ImportedPerson(msgspec.Struct, frozen=True, kw_only=True):
     anonymous_id: str | None = None
     attributes: dict[str, Any] = {}
     unsubscribed: bool | None = None
+    created_at: datetime | None = None
 
 
 class ImportedDevice(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +97,8 @@ class ImportedDevice(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         last_used: None where the vendor does not say.
+        registered_at: when its app last gave the token; None for when it was last used.
+        failure_reason: why the push service last refused it.
         status: suppressed if the vendor no longer sent to it.
     """
 
@@ -103,7 +107,9 @@ class ImportedDevice(msgspec.Struct, frozen=True, kw_only=True):
     app: str | None = None
     environment: Environment | None = None
     last_used: datetime | None = None
+    registered_at: datetime | None = None
     status: LastStatus = LastStatus.UNUSED
+    failure_reason: str | None = None
     attributes: dict[str, Any] = {}
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushkeeper.core.imports import customerio, django, firebase, generic, onesignal, parse, pinpoint, sns
+from pushkeeper.core.imports import (
+    customerio,
+    django,
+    firebase,
+    generic,
+    onesignal,
+    parse,
+    pinpoint,
+    pushkeeper,
+    sns,
+)
 
 if TYPE_CHECKING:
     from pushkeeper.core.imports.row import Reader
@@ -18,6 +28,6 @@ READERS: dict[str, Reader] = {
     "onesignal": onesignal.read,
     "parse": parse.read,
     "pinpoint": pinpoint.read,
-    "pushkeeper": customerio.read,
+    "pushkeeper": pushkeeper.read,
     "sns": sns.read,
 }

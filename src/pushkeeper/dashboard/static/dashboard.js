@@ -77,6 +77,7 @@
         event.preventDefault();
         return;
       }
+      if (form.dataset.stays) return; // its answer is a file, and the page stays as it is
       if (form.dataset.sent) event.preventDefault();
       form.dataset.sent = "yes";
     });

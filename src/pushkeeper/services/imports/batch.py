@@ -41,6 +41,7 @@ class PersonInBatch:
     line: int
     naming: PersonReference
     change: AttributeChange | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class DeviceInBatch:
     owner: PersonInBatch | None
     anonymous_id: str | None = None
     last_used: datetime
+    registered_at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,6 +116,8 @@ class Batch:
             path, *others = identifiers
             naming = PersonReference(workspace_id=self.workspace, path=path, others=tuple(others))
             found = self.people[keys] = PersonInBatch(line=line, naming=naming)
+        if self.with_attributes and given.created_at is not None:
+            found.created_at = min(given.created_at, found.created_at or self.at)
         if self.with_attributes and (given.attributes or given.unsubscribed is not None):
             attributes = self._attributes(line, given.attributes, "person")
             found.change = _newest(found.change, attributes, at.timestamp(), unsubscribed=given.unsubscribed)
@@ -141,6 +145,7 @@ class Batch:
             owner=owner,
             anonymous_id=None if owner else anonymous_id,
             last_used=last_used,
+            registered_at=min(given.registered_at or last_used, self.at),
         )
 
     def _attributes(self, line: int, given: dict[str, Any], of: str) -> dict[str, Any]:

@@ -75,6 +75,8 @@ async def write(
     for place in refused:
         one = next(one for one in named if one.change is changes[place][2])
         counts.skip(one.line, SkipReason.BAD_ATTRIBUTE, "person", "would have too many attributes")
+    made = [(who[id(one)], one.created_at) for one in named if one.created_at is not None and id(one) in who]
+    await imports.made_at(connection, batch.workspace, made)
     outcomes = await _write_devices(connection, now, batch, who)
     await counting.devices(connection, outcomes)
     await _keep_anonymous(connection, batch)
@@ -167,7 +169,10 @@ def _new_device(one: DeviceInBatch, person: PersonId) -> NewDevice:
         environment=one.device.environment,
         attributes=one.attributes,
         last_used=one.last_used,
+        # A push service that says since when a token is gone is believed only for a time after it was registered.
+        registered_at=one.registered_at,
         status=one.device.status.value,
+        failure_reason=one.device.failure_reason,
     )
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.config import SUPERVISOR_CONNECTIONS
 from pushkeeper.errors import Misconfigured
-from pushkeeper.store.db import surveys
+from pushkeeper.store.db import streams, surveys
 
 if TYPE_CHECKING:
     from pushkeeper.config import Settings
 
 LEAST = 2
-_BESIDE = surveys.AT_ONCE + 1  # those of a process besides its setting: for searches, and one that listens
+# Those of a process besides its setting: for searches and exports, and one that listens.
+_BESIDE = surveys.AT_ONCE + streams.AT_ONCE + 1
 _SPARE = 10  # for commands, and for whoever looks after the server
 
 

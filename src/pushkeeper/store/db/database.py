@@ -13,7 +13,7 @@ from pushkeeper.core.identifier_hash import IdentifierHashes
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
 from pushkeeper.observability.isolation import each
-from pushkeeper.store.db import opening, patience, surveys, unreadable
+from pushkeeper.store.db import opening, patience, streams, surveys, unreadable
 from pushkeeper.store.db.connections import STATEMENT_CACHE_SIZE, where
 from pushkeeper.store.db.listening import listening
 from pushkeeper.store.db.pools import Pools, ended_on_error
@@ -100,6 +100,7 @@ class Database(Statements):
         self._surveys = surveys.Surveys(
             self._acquired_for_survey, surveys.of_one_here() if embedded else surveys.OF_ONE_WORKSPACE
         )
+        self.streams = streams.Streams(self._pools, self._prepare_for_surveys, self._role)
         self._statement_cache_size = statement_cache_size
         self._embedded = embedded
         self.url = url
@@ -357,8 +358,7 @@ class Database(Statements):
         """
 
         def failed(row: Row, error: Exception) -> None:
-            whose = row["workspace_id"] if workspace is None else workspace
-            self.unreadable.note(whose, table, row[key], error)
+            self.unreadable.note(workspace or row["workspace_id"], table, row[key], error)
 
         found: list[T] = []
         each(rows, lambda row: found.append(read(row)), failed)

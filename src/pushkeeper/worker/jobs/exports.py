@@ -1,4 +1,4 @@
-"""Writes the exports that were asked for."""
+"""Writes the exports of Customer.io's App API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.store import jobs
 
 if TYPE_CHECKING:
-    from pushkeeper.services.exports import Exports
+    from pushkeeper.services.exports.customerio import CustomerioExports
     from pushkeeper.store.jobs import Claim
 
 
@@ -16,7 +16,7 @@ class Exporter:
 
     kind = jobs.EXPORT
 
-    def __init__(self, exports: Exports) -> None:
+    def __init__(self, exports: CustomerioExports) -> None:
         self._exports = exports
 
     async def do(self, claim: Claim) -> None:

@@ -1,19 +1,40 @@
--- Exports: what was asked for, and the text of it in parts.
+-- The list of exports: what was asked for and by whom, and the text in parts of those that a worker writes.
 
 -- name: insert
--- A new export, to be written by a worker.
-insert into exports (workspace_id, kind, asked, attributes) values ($1, $2, $3, $4) returning export_id;
+-- A new export, to be written by a worker or streamed from now on.
+insert into exports (workspace_id, kind, asked, attributes, state, actor_kind, actor_name)
+values ($1, $2, $3, $4, $5, $6, $7) returning export_id;
+
+-- name: note
+-- So many lines are streamed, unless it was cancelled.
+update exports set lines = $3, updated_at = now()
+where workspace_id = $1 and export_id = $2 and state = 'running'
+returning export_id;
+
+-- name: end
+-- The stream has ended.
+update exports set state = $3, lines = $4, failure = $5, updated_at = now()
+where workspace_id = $1 and export_id = $2 and state = 'running';
+
+-- name: cancel
+-- The stream is to end.
+update exports set state = 'cancelled', updated_at = now()
+where workspace_id = $1 and export_id = $2 and state = 'running'
+returning export_id;
 
 -- name: all
 -- The exports of a workspace, or one of them, the newest first.
-select export_id, workspace_id, kind, asked, attributes, state, lines, failure, last_error, attempts, next_attempt_at,
-    created_at, updated_at
-from exports where workspace_id = $1 and ($2::bigint is null or export_id = $2) order by export_id desc limit 100;
+select export_id, workspace_id, kind, asked, attributes,
+    case when state = 'running' and updated_at < now() - interval '1 minute' then 'interrupted' else state end as state,
+    lines, failure, last_error, attempts, next_attempt_at, created_at, updated_at, actor_kind, actor_name
+from exports
+where workspace_id = $1 and ($2::bigint is null or export_id = $2) and ($3::text[] is null or kind = any ($3))
+order by export_id desc limit 100;
 
 -- name: claimed
 -- An export that is claimed, which nobody changes until the transaction ends.
 select export_id, workspace_id, kind, asked, attributes, state, lines, failure, last_error, attempts, next_attempt_at,
-    created_at, updated_at
+    created_at, updated_at, actor_kind, actor_name
 from exports where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pending'
 for update;
 

@@ -1,4 +1,4 @@
-"""Exports: what was asked for, and the text of it in parts."""
+"""The list of exports: what was asked for and by whom, and the text in parts of those that a worker writes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pushkeeper.store.jobs import ClaimLost
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushkeeper.core.actor import Actor
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.filters.nodes import Node
     from pushkeeper.core.model import WorkspaceId
@@ -23,14 +24,19 @@ if TYPE_CHECKING:
 
 SQL = load_queries(__name__)
 
-Kind = Literal["customers", "deliveries"]
+Kind = Literal["customers", "deliveries", "devices", "people", "history", "pushes", "members"]
+WRITTEN: tuple[Kind, ...] = ("customers", "deliveries")  # by a worker, for Customer.io's API
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An export, and how it stands: `pending`, `done`, `failed` or `cancelled`.
+    """An export, and how it stands: `pending`, `running`, `done`, `failed` or `cancelled`.
+
+    One that is streamed is `interrupted` when nothing was heard of it for a minute: its process was ended.
 
     Attributes:
+        asked: a filter, which deliveries, or what is streamed (`services.exports.service.NewExport`).
+        actor_kind, actor_name: who made it; None of an export that is older than that was kept.
         attributes: those of people that have a column each; None where none were named.
         failure: why it failed permanently, or what it lacks; `last_error` is that of the last attempt.
     """
@@ -48,6 +54,8 @@ class Export:
     next_attempt_at: datetime
     created_at: datetime
     updated_at: datetime
+    actor_kind: str | None
+    actor_name: str | None
 
 
 async def insert(
@@ -55,18 +63,53 @@ async def insert(
     workspace: WorkspaceId,
     kind: Kind,
     asked: object,
+    by: Actor,
     attributes: Sequence[str] | None = None,
 ) -> int:
-    """Request an export, wake those who write them, and return its number."""
+    """Request an export, wake those who write them, and return its number; what is streamed runs from now on."""
     columns = None if attributes is None else list(attributes)
-    made: int = await database.of(workspace).value(SQL["insert"], workspace, kind, asked, columns)
-    await database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
+    state = "pending" if kind in WRITTEN else "running"
+    given = (workspace, kind, asked, columns, state, by.kind.value, by.name)
+    made: int = await database.of(workspace).value(SQL["insert"], *given)
+    if state == "pending":
+        await database.of(workspace).rows(f"notify {PLAN_CHANNEL}")
     return made
 
 
-async def of_workspace(database: Database, workspace: WorkspaceId, only: int | None = None) -> list[Export]:
-    """The last hundred exports of a workspace, the newest first; or only one of them."""
-    return [Export(**row) for row in await database.of(workspace).rows(SQL["all"], workspace, only)]
+async def of_workspace(
+    database: Database,
+    workspace: WorkspaceId,
+    only: int | None = None,
+    kinds: Sequence[Kind] | None = None,
+) -> list[Export]:
+    """The last hundred exports of a workspace, or of some kinds, the newest first; or only one of them."""
+    rows = await database.of(workspace).rows(SQL["all"], workspace, only, kinds)
+    return [Export(**row) for row in rows]
+
+
+async def note(database: Database, workspace: WorkspaceId, export_id: int, lines: int) -> bool:
+    """Say how many lines of an export are streamed; False when it was cancelled."""
+    found = await database.of(workspace).value(SQL["note"], workspace, export_id, lines)
+    return found is not None
+
+
+async def end(
+    database: Database,
+    workspace: WorkspaceId,
+    export_id: int,
+    *,
+    state: str,
+    lines: int,
+    failure: str | None = None,
+) -> None:
+    """Say how the stream of an export ended; one that was cancelled stays so."""
+    query = SQL["end"]
+    await database.of(workspace).change(query, workspace, export_id, state, lines, failure)
+
+
+async def cancel(database: Database, workspace: WorkspaceId, export_id: int) -> bool:
+    """End the stream of an export; False when it does not run."""
+    return await database.of(workspace).value(SQL["cancel"], workspace, export_id) is not None
 
 
 async def claimed(connection: Connection, claim: Claim) -> Export:

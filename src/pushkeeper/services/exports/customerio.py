@@ -1,4 +1,4 @@
-"""Exports: people or deliveries as CSV, written by a worker, and downloaded by a link that ends."""
+"""Exports of Customer.io's App API: people or deliveries as CSV, written by a worker, and downloaded by a link that ends."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pushkeeper.core.identity import cio_id
 from pushkeeper.core.model import PersonId, Secret, WorkspaceId
 from pushkeeper.errors import BadRequest, Misconfigured, NotFound
 from pushkeeper.services.audit import audited
-from pushkeeper.store import exports
 from pushkeeper.store.db import patience
-from pushkeeper.store.exports import Export
+from pushkeeper.store.exports import exports
+from pushkeeper.store.exports.exports import Export
 from pushkeeper.store.messages import messages
 from pushkeeper.store.messages.messages import DeliveriesFilter
 from pushkeeper.store.people import segments
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.driver import Connection, Row
     from pushkeeper.store.jobs import Claim
 
-__all__ = ["LINK_S", "METRICS", "Export", "Exports"]
+__all__ = ["LINK_S", "METRICS", "CustomerioExports", "Export"]
 
 LINK_S = 900
 _PAGE = 2_000
@@ -50,8 +50,8 @@ _PEOPLE = (*_IDENTIFIERS, "created_at", "unsubscribed", "attributes")
 _DELIVERIES = ("delivery_id", "id", "email", "cio_id", "kind", "template_id", "created", *METRICS)
 
 
-class Exports:
-    """The exports of all workspaces."""
+class CustomerioExports:
+    """The exports of people and deliveries of all workspaces."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -71,7 +71,7 @@ class Exports:
             BadRequest: it is no filter, or with the audiences that it names too large.
         """
         await self._node(workspace, given)
-        return _noted(entry, await self._ask(workspace, "customers", given, attributes))
+        return _noted(entry, await self._ask(workspace, "customers", given, entry, attributes))
 
     @audited("export.make")
     async def of_deliveries(
@@ -86,11 +86,11 @@ class Exports:
         Each comes with these attributes of its recipient.
         """
         _wanted(wanted)
-        return _noted(entry, await self._ask(workspace, "deliveries", wanted, attributes))
+        return _noted(entry, await self._ask(workspace, "deliveries", wanted, entry, attributes))
 
     async def all(self, workspace: WorkspaceId) -> list[Export]:
         """The last hundred exports of a workspace, the newest first."""
-        return await exports.of_workspace(self._database, workspace)
+        return await exports.of_workspace(self._database, workspace, kinds=exports.WRITTEN)
 
     async def one(self, workspace: WorkspaceId, export_id: int) -> Export:
         """One export.
@@ -98,7 +98,7 @@ class Exports:
         Raises:
             NotFound: it does not exist.
         """
-        found = await exports.of_workspace(self._database, workspace, export_id)
+        found = await exports.of_workspace(self._database, workspace, export_id, exports.WRITTEN)
         if not found:
             raise NotFound(_NOT_FOUND)
         return found[0]
@@ -163,9 +163,10 @@ class Exports:
         workspace: WorkspaceId,
         kind: exports.Kind,
         asked: object,
+        entry: AuditEntry,
         attributes: Sequence[str] | None = None,
     ) -> Export:
-        made = await exports.insert(self._database, workspace, kind, asked, attributes)
+        made = await exports.insert(self._database, workspace, kind, asked, entry.by, attributes)
         return await self.one(workspace, made)
 
     async def _people(self, export: Export, pages: _Pages) -> None:

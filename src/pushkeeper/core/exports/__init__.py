@@ -1,0 +1,1 @@
+"""Exports: what rows of them have, and how they are written."""

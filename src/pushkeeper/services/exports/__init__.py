@@ -1,0 +1,1 @@
+"""Exports: files that are streamed while they are read, and those of Customer.io's App API."""
