@@ -42,6 +42,7 @@ GROUPS = {
     "routes": "Routes",
     "imports": "Imports",
     "jobs": "Background jobs",
+    "exports": "Exports",
     "reports": "Reports",
     "customers": "Erasure",
     "erasures": "Erasure",

@@ -112,7 +112,8 @@ async def test_csv_is_a_file_to_keep_and_defused(viewer: Browser, place: Place) 
     await place.device('=cmd|"/c calc"!A1')
     seen = await viewer.get(place.path("/people.csv"))
     assert seen.headers["content-type"] == "text/csv; charset=utf-8"
-    assert seen.headers["content-disposition"] == 'attachment; filename="people.csv"'
+    name = f"people-{datetime.now(UTC):%Y-%m-%d}.csv"
+    assert seen.headers["content-disposition"] == f'attachment; filename="{name}"'
     assert rows(seen.text)[0]["id"] == '\'=cmd|"/c calc"!A1'
 
 

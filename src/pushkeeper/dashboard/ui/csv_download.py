@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pushkeeper.core import csv_text
 from pushkeeper.core.pagination import Page
-from pushkeeper.web.response import CSV, Response
+from pushkeeper.web.response import Response, download
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -60,5 +61,4 @@ def _file(name: str, columns: Sequence[Column[T]], pages: AsyncIterator[Sequence
             if rows:
                 yield csv_text.lines([column.cell(row) for column in columns] for row in rows)
 
-    disposition = f'attachment; filename="{name}.csv"'.encode()
-    return Response(parts=parts(), content_type=CSV, headers=((b"content-disposition", disposition),))
+    return download(f"{name}-{datetime.now(UTC):%Y-%m-%d}.csv", parts())
