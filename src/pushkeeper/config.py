@@ -78,8 +78,8 @@ class Settings:
             once it has everything that was written before the request; otherwise the primary answers.
         replica_max_lag_s: How long such a read waits for the standby to catch up, in seconds. A standby that is
             further behind is not used.
-        database_connections: Maximum number of database connections of an API process, besides three for searches
-            and, if it also sends, one that listens.
+        database_connections: Maximum number of database connections of an API process, besides three for searches,
+            two for exports and, if it also sends, one that listens.
         worker_connections: Maximum number of database connections of a worker process, besides one that listens.
         statement_cache_size: Number of prepared statements that a connection keeps. Set 0 behind a PgBouncer in
             transaction mode without support for prepared statements (older than 1.21, or `max_prepared_statements =
