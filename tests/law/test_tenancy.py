@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 from pglast import parse_plpgsql
 
+from pushkeeper.core.exports import columns
+from pushkeeper.core.exports.columns import ExportKind
 from pushkeeper.core.filters.nodes import (
     And,
     Condition,
@@ -31,6 +33,7 @@ from pushkeeper.store import jobs
 from pushkeeper.store.audiences import audiences, filter_sql
 from pushkeeper.store.broadcasts import planning
 from pushkeeper.store.devices import pages as device_pages
+from pushkeeper.store.exports import rows
 from support.queries import FILES, STORE, loaded_by, name_of, queries_of
 from support.sources import nodes
 from support.tenancy import unbound
@@ -88,6 +91,7 @@ def filled(query: str) -> Iterator[str]:
         "{indexed}": "",
         "{meant}": "true",
         "{which}": "b.broadcast_id = $2",
+        "{columns}": "1",
     }
     for hole, text in joined.items():
         query = query.replace(hole, text)
@@ -135,6 +139,16 @@ def test_whom_a_broadcast_goes_to_is_bound_whatever_it_asks_for(tenants: frozens
         assert unbound(query.replace("{condition}", where.sql), tenants) == []
     sample = device_pages.SQL["share"].replace("{people}", audiences.JOINED).replace("{condition}", "true")
     assert unbound(sample, tenants) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ExportKind if kind is not ExportKind.MEMBERS])
+def test_what_is_exported_is_bound_whichever_columns_are_chosen(
+    kind: ExportKind, tenants: frozenset[str]
+) -> None:
+    chosen = columns.chosen(kind, [column.name for column in columns.of(kind)])
+    for node in (None, *NODES):
+        query, _ = rows.statement(rows.RowQuery(kind=kind, columns=chosen, node=node))
+        assert unbound(query, tenants) == [], query
 
 
 @pytest.mark.parametrize(

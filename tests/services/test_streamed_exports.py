@@ -220,10 +220,11 @@ async def test_columns_attributes_and_filters_are_chosen(room: Room) -> None:
     found = await room.rows(columns=names, filter="platform = ios and person.plan = pro")
     values = ("ann", "'=Pixel", "-5", "pro", "")
     assert found == [dict(zip(names, values, strict=True))]
-    tree = {"device": {"field": "last_status", "operator": "eq", "value": "suppressed"}}
+    status = {"field": "last_status", "operator": "eq", "value": "suppressed"}
+    tree = {"device": {"attribute": status}}
     assert [row["person_id"] for row in await room.rows(filter=tree)] == ["ben"]
     people = await room.rows(
-        "people", filter="plan = pro", columns=["id", "email", "attribute.visits", "devices"]
+        "people", filter="person.plan = pro", columns=["id", "email", "attribute.visits", "devices"]
     )
     assert [(row["id"], row["email"], row["attribute.visits"]) for row in people] == [
         ("ann", "P0+é@Example.com", "0")

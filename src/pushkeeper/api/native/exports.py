@@ -23,11 +23,10 @@ def routes(context: Context) -> Sequence[Route]:
     """The routes of this API."""
     exports = _Exports(context)
     surface = native(context)
-    one = "/api/v1/exports/{id}"
     return [
         surface.route("/api/v1/exports", GET=exports.all, POST=exports.make),
-        surface.route(one, GET=exports.one),
-        surface.route(f"{one}/cancel", POST=exports.cancel),
+        surface.route("/api/v1/exports/{id}", GET=exports.one),
+        surface.route("/api/v1/exports/{id}/cancel", POST=exports.cancel),
     ]
 
 

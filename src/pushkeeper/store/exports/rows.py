@@ -116,6 +116,20 @@ _ONESIGNAL = {
         "case when p.unsubscribed or d.attributes -> 'push_enabled' in ('false', '\"false\"') then '-2' else '1' end"
     ),
 }
+# As JSON, in the order of their keys.
+_DEVICES_OF_PERSON = f"""(
+    select coalesce(json_agg(row_to_json(x)), '[]')::text from (
+        select {{token}} as token, d.platform, d.app, d.environment, {_DEVICES["last_status"]} as last_status,
+            d.failure_reason, {_DEVICES["last_used"].replace("{}", "{{}}")} as last_used,
+            {_DEVICES["registered_at"].replace("{}", "{{}}")} as registered_at, d.attributes
+        from devices d where d.workspace_id = p.workspace_id and d.person_id = p.person_id
+        order by d.device_id) x)"""  # noqa: S608 - of constants
+_FROM = {
+    ExportKind.DEVICES: SQL["devices"],
+    ExportKind.PEOPLE: SQL["people"],
+    ExportKind.HISTORY: SQL["history"],
+    ExportKind.PUSHES: SQL["pushes"],
+}
 _OF = {
     ExportKind.DEVICES: _DEVICES,
     ExportKind.PEOPLE: _PEOPLE,
@@ -161,12 +175,12 @@ def pages(
         TooManyRequests: too many exports run in this process.
         TooSlow: the next rows are not found in time.
     """
-    query, arguments = _statement(wanted)
+    query, arguments = statement(wanted)
     return database.streams.pages(workspace, query, *arguments, rows=_PAGE_ROWS)
 
 
-def _statement(wanted: RowQuery) -> tuple[str, list[object]]:
-    """The statement and its parameters from the second on."""
+def statement(wanted: RowQuery) -> tuple[str, list[object]]:
+    """The statement that gives all rows, and its parameters from the second on."""
     arguments: list[object] = []
     if wanted.is_timed:
         arguments += [wanted.since or times.EARLIEST, wanted.until or times.TOO_LATE]
@@ -183,7 +197,7 @@ def _statement(wanted: RowQuery) -> tuple[str, list[object]]:
         sql, parameters = _column(wanted, column, len(arguments) + 2)
         columns.append(sql)
         arguments += parameters
-    query = SQL[wanted.kind.value].replace("{columns}", ", ".join(columns))
+    query = _FROM[wanted.kind].replace("{columns}", ", ".join(columns))
     return query.replace("{condition}", condition), arguments
 
 
@@ -195,21 +209,8 @@ def _column(wanted: RowQuery, column: Column, number: int) -> tuple[str, list[ob
     if column.name == "token":
         return token, []
     if wanted.kind is ExportKind.PEOPLE and column.name == "devices":
-        return _devices_of_person(token), []
+        return _DEVICES_OF_PERSON.format(token=token), []
     for prefix, attributes in _ATTRIBUTES.get(wanted.kind, {}).items():
         if column.name.startswith(prefix):
             return f"({attributes} -> ${number}::text)::text", [column.name.removeprefix(prefix)]
     return _OF[wanted.kind][column.name], []
-
-
-def _devices_of_person(token: str) -> str:
-    holes = {
-        "token": token,
-        "status": _status("d.status"),
-        "last_used": _time("d.last_used"),
-        "registered_at": _time("d.registered_at"),
-    }
-    query = SQL["devices_of_person"]
-    for name, sql in holes.items():
-        query = query.replace(f"{{{name}}}", sql)
-    return query

@@ -18,14 +18,6 @@ from people p
     left join identifiers e on e.workspace_id = p.workspace_id and e.person_id = p.person_id and e.kind = 'email'
 where p.workspace_id = $1 and {condition};
 
--- name: devices_of_person
--- A person's devices, as one column.
-(select coalesce(json_agg(json_build_object('token', {token}, 'platform', d.platform, 'app', d.app,
-            'environment', d.environment, 'last_status', {status}, 'failure_reason', d.failure_reason,
-            'last_used', {last_used}, 'registered_at', {registered_at}, 'attributes', d.attributes)
-        order by d.device_id), '[]')::text
-    from devices d where d.workspace_id = p.workspace_id and d.person_id = p.person_id)
-
 -- name: history
 -- What happened to devices in a time. A condition is about the device as it is now: of one that is gone it is not true.
 select {columns}
