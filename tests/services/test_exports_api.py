@@ -7,6 +7,8 @@ import http.client
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ async def test_bad_requests_are_refused_by_the_name_of_their_field(tenant: Tenan
     assert (await tenant.call("GET", "/api/v1/exports"))["exports"] == []
 
 
-async def test_whoever_leaves_has_no_export_that_is_done(tenant: Tenant) -> None:
+async def fill(tenant: Tenant) -> None:
+    """Make more than fits between the service and a client that does not read."""
     await tenant.engine.store.database.of(tenant.workspace_id).rows(
         "with made as (insert into people (workspace_id) values ($1) returning person_id) "
         "insert into devices (workspace_id, device_id, person_id, token, platform, attributes) "
@@ -69,6 +72,24 @@ async def test_whoever_leaves_has_no_export_that_is_done(tenant: Tenant) -> None
         "jsonb_build_object('a', repeat('x', 1000)) from made, generate_series(1, 20000) n",
         tenant.workspace_id,
     )
+
+
+async def test_the_file_of_an_export_that_is_cancelled_is_recognizably_cut_off(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushkeeper.services.exports.service._NOTED_EVERY_S", 0.0)
+    await fill(tenant)
+    answer = await asyncio.to_thread(post, tenant, {"kind": "devices"})
+    number = int(answer.headers["x-export-id"])
+    assert await asyncio.to_thread(answer.read, 10_000)
+    await tenant.call("POST", f"/api/v1/exports/{number}/cancel", {}, expect=204)
+    with pytest.raises(http.client.IncompleteRead):
+        await asyncio.to_thread(answer.read)
+    assert (await tenant.call("GET", f"/api/v1/exports/{number}"))["state"] == "cancelled"
+
+
+async def test_whoever_leaves_has_no_export_that_is_done(tenant: Tenant) -> None:
+    await fill(tenant)
     answer = await asyncio.to_thread(post, tenant, {"kind": "devices"})
     number = int(answer.headers["x-export-id"])
     assert await asyncio.to_thread(answer.read, 10_000)
