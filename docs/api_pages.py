@@ -119,6 +119,9 @@ def _shown(example: dict[str, Any]) -> Iterator[str]:
     if example["response"] is None:
         yield from (f"Response: {example['status']}, without a body.", "")
         return
+    if isinstance(example["response"], str):  # a file
+        yield from (f"Response: {example['status']}", "", "```", example["response"].rstrip(), "```", "")
+        return
     body = json.dumps(example["response"], indent=2, ensure_ascii=False)
     yield from (f"Response: {example['status']}", "", "```json", body, "```", "")
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.store.imports import NewImport
+from pushkeeper.core.exports.columns import ExportKind
+from pushkeeper.services.exports.service import NewExport
 from support.actors import BY
 from support.api_examples import Recorder, differences, written
 from support.engine import eventually
@@ -383,11 +385,15 @@ async def reports_and_jobs(told: Recorder, tenant: Tenant, template: int, closed
     await told.call("app", "GET", "/api/v1/jobs")
     for verb in ("retry", "cancel"):
         await told.call("app", "POST", f"/api/v1/jobs/{{kind}}/{{job}}/{verb}", kind="file", job=failing)
-    columns = ["token", "platform", "last_status", "attribute.app_version"]
+    columns = ["platform", "last_status", "person_id", "attribute.app_version"]
     asked = {"kind": "devices", "format": "jsonl", "filter": "platform = ios", "columns": columns}
     await told.call("app", "POST", "/api/v1/exports", {**asked, "tokens": "masked"})
     listed = await told.call("app", "GET", "/api/v1/exports")
     await told.call("app", "GET", "/api/v1/exports/{id}", id=listed["exports"][0]["id"])
+    exports = tenant.engine.store.services.exports
+    running = await exports.stream(BY, tenant.workspace_id, NewExport(kind=ExportKind.PEOPLE))
+    await told.call("app", "POST", "/api/v1/exports/{id}/cancel", id=running.export.export_id)
+    await running.parts.aclose()
     erased = await told.call("app", "POST", "/api/v1/customers/{identifier}/erase", identifier="fay")
     number = erased["erasure"]["id"]
     await told.call("app", "GET", "/api/v1/erasures/{id}", id=number)
