@@ -63,7 +63,9 @@ async def test_a_dry_run_says_what_applying_comes_to_and_changes_nothing(room: R
     assert applied.counts["verified"] == {"devices": 6, "missing": 0, "wrong_owner": 1, "lines": [4]}
     device = await devices.read(room.database, room.workspace, Token(token(3)))
     assert device is not None
-    assert (device.last_used, device.attributes) == (NOW, {"app_version": "3.1"})
+    # What APNs says of a token since then is about this device.
+    assert (device.last_used, device.registered_at) == (NOW, NOW)
+    assert device.attributes == {"app_version": "3.1"}
     [imported] = await devices.history(room.database, room.workspace, Token(token(3)), limit=5)
     assert (imported.event, imported.provider_reason) == ("imported", "imported:generic")
     assert await room.left("import_keys") == 0
