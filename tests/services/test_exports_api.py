@@ -30,7 +30,8 @@ async def test_the_answer_is_the_file_and_the_list_knows_of_it(tenant: Tenant, b
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/jsonl; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
-    [row] = [json.loads(line) for line in answer.read().splitlines()]
+    file = await asyncio.to_thread(answer.read)
+    [row] = [json.loads(line) for line in file.splitlines()]
     assert (row["token"], row["person_id"], row["last_status"]) == (TOKEN, "ann", "unused")
     number = int(answer.headers["x-export-id"])
     one = await tenant.call("GET", f"/api/v1/exports/{number}")
@@ -41,7 +42,7 @@ async def test_the_answer_is_the_file_and_the_list_knows_of_it(tenant: Tenant, b
     await tenant.call("POST", f"/api/v1/exports/{number}/cancel", {}, expect=409)
     assert (await tenant.call("GET", "/v1/exports"))["exports"] == [], "they are not Customer.io's"
     masked = await asyncio.to_thread(post, tenant, {"kind": "devices", "tokens": "masked"})
-    assert TOKEN.encode() not in masked.read()
+    assert TOKEN.encode() not in await asyncio.to_thread(masked.read)
 
 
 async def test_bad_requests_are_refused_by_the_name_of_their_field(tenant: Tenant) -> None:

@@ -49,13 +49,19 @@ def errors_page() -> str:
     )
 
 
+def _answer(content: dict[str, Any]) -> str:
+    """The schema of an answer in JSON, or the media types of a file."""
+    if "application/json" in content:
+        return _schema(content["application/json"]["schema"])
+    return escape(", ".join(content))
+
+
 def _section(path: str, method: str, operation: dict[str, Any]) -> str:
     query = [p for p in operation["parameters"] if p["in"] == "query"]
     asked = "".join(f"<tr><td><code>{escape(p['name'])}</code><td>{_schema(p['schema'])}" for p in query)
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     answers = "".join(
-        f"<tr><td>{status}<td>{escape(said['description'])} "
-        f"{_schema(said['content']['application/json']['schema']) if 'content' in said else ''}"
+        f"<tr><td>{status}<td>{escape(said['description'])} {_answer(said.get('content', {}))}"
         for status, said in operation["responses"].items()
     )
     return (

@@ -37,7 +37,7 @@ _SMALLEST_BUFFERS_MB, _LARGEST_BUFFERS_MB = 128, 2_048
 _SETTINGS = """
 # Written by Pushkeeper when it made this folder; edit postgresql.auto.conf or use ALTER SYSTEM to change a setting.
 shared_buffers = {buffers_mb}MB
-max_connections = 200
+max_connections = 220
 max_wal_size = 4GB
 checkpoint_timeout = 30min
 autovacuum_vacuum_scale_factor = 0.05
