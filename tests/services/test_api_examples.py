@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.openapi.operations import OPERATIONS
-from pushkeeper.store.imports import NewImport
 from pushkeeper.core.exports.columns import ExportKind
 from pushkeeper.services.exports.service import NewExport
+from pushkeeper.store.imports import NewImport
 from support.actors import BY
 from support.api_examples import Recorder, differences, written
 from support.engine import eventually

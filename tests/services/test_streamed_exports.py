@@ -24,10 +24,10 @@ from pushkeeper.services.audit import Audit, AuditFilter
 from pushkeeper.services.exports.service import Exports, NewExport
 from pushkeeper.services.imports.service import Imports, NewImport
 from pushkeeper.store.admin import workspaces
-from pushkeeper.worker.jobs.imports import Importer
-from pushkeeper.worker.jobs.runner import Jobs
 from support.actors import BY
 from support.examples import examples
+from support.imports import work
+from support.jobs import VAULT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -142,10 +142,10 @@ class Room:
 
     async def load(self, file: bytes, source: str = "pushkeeper") -> None:
         """Import a file, with the statuses that it has; all of it is taken."""
-        imports = Imports(self.database)
+        imports = Imports(self.database, VAULT)
         new = NewImport(source=source, name="file", options={"keep_status": True}, apply=True)
         made = await imports.make(BY, self.workspace, new, parts(file))
-        await Jobs(self.database, Importer(imports)).finish()
+        await work(self.database)
         found = await imports.one(self.workspace, made.import_id)
         assert (found.state, found.counts.get("skipped")) == ("done", {}), found
 
@@ -248,11 +248,11 @@ async def test_a_file_for_onesignal_is_one_that_its_reader_reads(room: Room) -> 
     other = await another(room.database)
     file = await room.file("devices", "onesignal")
     # Neither an iPhone's environment nor an app is a column of OneSignal's.
-    imports = Imports(room.database)
+    imports = Imports(room.database, VAULT)
     options = {"keep_status": True, "environment": "production"}
     new = NewImport(source="onesignal", name="file", options=options, apply=True)
     made = await imports.make(BY, other.workspace, new, parts(file))
-    await Jobs(room.database, Importer(imports)).finish()
+    await work(room.database)
     assert (await imports.one(other.workspace, made.import_id)).counts["skipped"] == {}
     columns = ["token", "platform", "person_id", "last_used", "attribute.device_model"]
     ours, theirs = [{tuple(row.values()) for row in await one.rows(columns=columns)} for one in (room, other)]
