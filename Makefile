@@ -102,7 +102,7 @@ lock: ## Pin the dependencies anew (needs uv)
 	  --no-emit-index-url --no-header -c requirements/runtime.lock --upgrade -q -o requirements/dev.lock
 	echo customerio-cdp-analytics | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-cdp.lock
-	printf '%s\n' aioapns async-firebase fcm-django firebase-admin kalyke-apns pyfcm | uv pip compile - --universal --python-version 3.11 \
+	printf '%s\n' aioapns async-firebase fcm-django firebase-admin kalyke-apns pyfcm pywebpush | uv pip compile - --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-senders.lock
 	echo openapi-python-client | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --upgrade -q -o requirements/clients-openapi.lock

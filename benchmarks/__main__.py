@@ -67,6 +67,17 @@ def sender(*, quick: bool, json: bool) -> None:
     _show(benchmark.measure(**size), json=json)
 
 
+@bench.command(short_help="Pushes to browsers, beside pywebpush.")
+@quick
+@as_json
+def webpush(*, quick: bool, json: bool) -> None:
+    """Pushes encrypted, sent and answered on one core, beside pywebpush, and what encryption is of that."""
+    from benchmarks import webpush as benchmark
+
+    size = {"requests": benchmark.QUICK_REQUESTS, "runs": 1} if quick else {}
+    _show(benchmark.measure(**size), json=json)
+
+
 @bench.command(short_help="One message to every device, to the last status.")
 @click.option("--devices", type=click.IntRange(2), metavar="N", help="How many.  [default: 200,000]")
 @quick

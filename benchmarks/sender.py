@@ -100,7 +100,7 @@ def measure(*, requests: int = REQUESTS, runs: int = RUNS) -> list[Figure]:
 def _compare(name: str, shape: Shape, *, requests: int, runs: int) -> Figure:
     ours: list[Done] = []
     others: dict[str, list[Done]] = {}
-    asked = [_composer().request(push, _AUTHORIZATION) for push in _pushes()]
+    asked = [_composer().request(push, _AUTHORIZATION) for push in pushes()]
     paths = [dict(request.headers)[b":path"].decode() for request in asked]
     with (
         tempfile.TemporaryDirectory(prefix="pk-bench-") as folder,
@@ -152,7 +152,7 @@ def _composer() -> message.Composer:
     return message.Composer(authority="localhost", topic="com.example.app")
 
 
-def _pushes() -> list[Push]:
+def pushes() -> list[Push]:
     """One message to so many iPhones."""
     message_id, now = uuid7(0, bytes(10)), datetime(2026, 11, 23, tzinfo=UTC)
     expires_at = now + timedelta(days=28)
@@ -187,7 +187,7 @@ class _Load:
         self._full = told.shape.connections * streams * 2
         self._requests = told.requests
         composer = _composer()
-        self._pushes = [(push, composer.request(push, _AUTHORIZATION)) for push in _pushes()]
+        self._pushes = [(push, composer.request(push, _AUTHORIZATION)) for push in pushes()]
         self._sent = 0
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.took_s: list[float] = []

@@ -48,7 +48,7 @@ SETTINGS = {
     ),
     "Processes": ("processes", "workers", "worker"),
     "Limits": ("max_connections", "max_requests", "max_body_memory_mb", "requests_per_s"),
-    "Sending": ("apns_outage_wait_s",),
+    "Sending": ("apns_outage_wait_s", "webpush_hosts", "try_webpush"),
     "Webhooks": ("webhooks_may_be_private", "webhooks_may_go_to", "outbound_addresses"),
     "Dashboard and monitoring": ("dashboard", "simulator_url", "metrics_token"),
     "Retention": (

@@ -15,6 +15,7 @@ import platformdirs
 
 from pushkeeper.core.client_address import networks_of
 from pushkeeper.core.destination import Destinations
+from pushkeeper.core.devices.browser_services import is_name_of_service
 from pushkeeper.core.model import Secret
 from pushkeeper.errors import Misconfigured
 
@@ -111,6 +112,10 @@ class Settings:
             by itself.
         outbound_addresses: Public addresses from which webhooks are called, as a list or separated by commas. `GET
             /v1/info/ip_addresses` returns them, so that receivers can allow only these.
+        webpush_hosts: Push services of browsers that are allowed besides those of Google, Mozilla, Apple and Microsoft,
+            as a list of host names or separated by commas; `.example.com` allows all names below it. Their addresses
+            must be public, or allowed by `webhooks_may_go_to`.
+        try_webpush: Serve a page at `/try/webpush` where anybody with a write key can register their browser.
         dashboard: Serve the dashboard at the address of the APIs.
         simulator_url: Control address of a simulator; the dashboard then shows a panel for it.
         workers: Number of worker processes; the API processes then do not send. 0 for none. With several API
@@ -152,6 +157,8 @@ class Settings:
     webhooks_may_be_private: bool = False
     webhooks_may_go_to: tuple[str, ...] = ()
     outbound_addresses: tuple[str, ...] = ()
+    webpush_hosts: tuple[str, ...] = ()
+    try_webpush: bool = False
     dashboard: bool = True
     simulator_url: str | None = None
     workers: int = 0
@@ -174,6 +181,9 @@ class Settings:
             raise Misconfigured(
                 f"webhooks_may_go_to: {str(error)!r} is neither a network in CIDR notation, nor an address, nor a host name"
             ) from None
+        for host in self.webpush_hosts:
+            if not is_name_of_service(host):
+                raise Misconfigured(f"webpush_hosts: {host!r} is not a host name in lower case")
         for name in ("trusted_proxies", "outbound_addresses"):
             try:
                 networks_of(getattr(self, name))
@@ -319,13 +329,15 @@ _TYPES: dict[str, Any] = {
     "webhooks_may_be_private": bool,
     "webhooks_may_go_to": tuple[str, ...],
     "outbound_addresses": tuple[str, ...],
+    "webpush_hosts": tuple[str, ...],
     "dashboard": bool,
+    "try_webpush": bool,
     "trusted_proxies": tuple[str, ...],
     **dict.fromkeys(_KEPT, int),
 }
 # Where "none" is a value: there is no other word for it in TOML, or in the environment.
 _MAY_BE_NONE = {"requests_per_s", *_KEPT}
-_LISTS = {"webhooks_may_go_to", "outbound_addresses", "trusted_proxies"}
+_LISTS = {"webhooks_may_go_to", "outbound_addresses", "webpush_hosts", "trusted_proxies"}
 
 
 def read(key: str, value: object, where: str) -> object:

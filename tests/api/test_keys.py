@@ -27,6 +27,7 @@ OPEN = {
         "/api/openapi.json",
         "/api/docs",
         "/api/docs/errors",
+        "/webpush/cio-webpush-sw.js",
         "/exports/{link}",
         "/v1/info/ip_addresses",
         "/unsubscribe/{delivery_id}",

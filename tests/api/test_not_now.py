@@ -19,6 +19,7 @@ from support.theirs import calls, one_of_each, with_write_key
 NEEDS_NONE = {
     "/api/docs",
     "/api/docs/errors",
+    "/webpush/cio-webpush-sw.js",
     "/api/openapi.json",
     "/api/v1/accounts/region",
     "/api/v1/forms/{form}/submit",

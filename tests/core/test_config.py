@@ -133,11 +133,19 @@ def others(name):
         found.append(Path("/a folder/ä,=#"))
     elif Secret in kinds:
         found.append(Secret(b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="))
+    elif name == "webpush_hosts":
+        found += [("push.example.com",), (".example.com", "up.example.org")]
     elif typing.get_origin(KINDS[name]) is tuple:
         found += [("10.20.0.0/16",), ("192.0.2.1", "2001:db8::/32")]
     else:
         found.append("http://host.internal:81/a?b=c,d&e=%20 ")
     return found
+
+
+@pytest.mark.parametrize("value", ["Push.example.com", "https://a.example", "*", "a.example:443", ".", ""])
+def test_a_push_service_that_is_no_host_name_is_named(value):
+    with pytest.raises(Misconfigured, match="webpush_hosts"):
+        config.Settings(data_dir=Path(), webpush_hosts=(value,))
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in KINDS for value in others(name)])

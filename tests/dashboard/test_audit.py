@@ -66,6 +66,7 @@ FORMS: dict[str, dict[str, Any] | None] = {
     "/w/{workspace}/routes/{route}/resume": None,
     "/w/{workspace}/routes/{route}/apply": None,
     "/w/{workspace}/routes/{route}/discard": None,
+    "/w/{workspace}/routes/add/webpush": {"subject": "mailto:ops@example.com", "app": "web"},
     "/w/{workspace}/people/{person}/erase": None,
     "/w/{workspace}/devices/{device}/push": {"title": "t", "message": "m"},
     "/w/{workspace}/audiences/new": {"name": "new", "filter": "platform = ios", "unit": "device"},
@@ -128,6 +129,13 @@ COMMANDS = {
         "credentials.put",
         ["--service-account", "{files}/fcm.json", "--workspace", "{name}"],
     ),
+    **{
+        f"credentials {verb} webpush": (
+            "credentials.put",
+            ["--subject", "mailto:ops@example.com", "--workspace", "{name}"],
+        )
+        for verb in ("add", "update")
+    },
     **{
         f"credentials {verb} apns": (
             "credentials.put",

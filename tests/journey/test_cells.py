@@ -128,6 +128,7 @@ async def routes_of_all():
         "/api/openapi.json",
         "/api/docs",
         "/api/docs/errors",
+        "/webpush/cio-webpush-sw.js",
         "/v1/info/ip_addresses",
     }
     return [

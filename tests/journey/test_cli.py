@@ -50,6 +50,7 @@ def test_simulate_says_where_it_is(simulator):
             "oauth_url",
             "apns_url",
             "apns_sandbox_url",
+            "webpush_url",
             "control_url",
             "ca_file",
             "service_account_file",
@@ -357,10 +358,11 @@ def test_no_secret_is_in_the_log(service, workspace, simulator):
 
 
 def test_a_simulator_on_ports_that_are_named_is_reached_there_and_a_second_one_is_refused(folder):
-    first = ports_in_a_row(5)
+    first = ports_in_a_row(6)
     with running("simulate", "--data", folder / "placed", "--port", first, "--host", "127.0.0.1") as placed:
         assert placed["fcm_url"] == f"https://127.0.0.1:{first}"
         assert placed["oauth_url"] == f"https://127.0.0.1:{first + 1}/token"
         assert placed["control_url"] == f"http://127.0.0.1:{first + 4}"
+        assert placed["webpush_url"] == f"https://127.0.0.1:{first + 5}"
         again = refusal("simulate", "--data", folder / "placed-2", "--port", first)
         assert (again["code"], str(first) in again["message"]) == ("conflict", True)

@@ -30,7 +30,7 @@ def typed(shell, first):
 
     def here(text):
         text = re.sub(r"\b839(\d)\b", lambda found: str(first + int(found[1])), text)
-        return text.replace("8383", str(first + 5)).replace("/tmp/", f"{shell.folder}/")
+        return text.replace("8383", str(first + 6)).replace("/tmp/", f"{shell.folder}/")
 
     return here
 
@@ -66,14 +66,14 @@ def seen(page):
 
 
 def test_the_quickstart_does_what_it_says(folder):
-    first = ports_in_a_row(6)
+    first = ports_in_a_row(7)
     shell = Shell(folder / "quick")
     here = typed(shell, first)
     (shell.folder / ".venv" / "bin").mkdir(parents=True)
     (shell.folder / ".venv" / "bin" / "activate").touch()
     simulate, serve = (started(here(block)) for block in blocks(PAGE, under="2."))
     try:
-        with running(*simulate), running(*serve, "--port", first + 5, fresh=True) as service:
+        with running(*simulate), running(*serve, "--port", first + 6, fresh=True) as service:
             browser = Browser()
             browser.become_first_admin(service["setup_url"])
             script, pushes = [here(PATIENT)], 0

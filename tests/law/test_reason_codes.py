@@ -18,7 +18,20 @@ from support.sources import nodes
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "pushkeeper"
 # A code may be added, to this list and to the documentation; what is here is never renamed nor taken away.
-OF_ANSWERS = set(FORMER.values())
+OF_BROWSERS = {
+    "webpush_accepted",
+    "webpush_bad_keys",
+    "webpush_endpoint_not_allowed",
+    "webpush_invalid_credentials",
+    "webpush_invalid_message",
+    "webpush_key_mismatch",
+    "webpush_payload_too_large",
+    "webpush_too_many_requests",
+    "webpush_unavailable",
+    "webpush_unrecognized_response",
+    "webpush_unregistered",
+}
+OF_ANSWERS = {*FORMER.values(), *OF_BROWSERS}
 OF_OURS = {
     "cancelled",
     "channel_off",
@@ -29,6 +42,7 @@ OF_OURS = {
     "moved",
     "no_content",
     "no_device",
+    "no_keys",
     "no_permission",
     "no_route",
     "not_understood",

@@ -24,6 +24,7 @@ STARTED_BY = {
     "services/imports/batch.py": "services/test_imports.py::test_a_file_that_cannot_be_read_on_fails_by_its_line",
     "services/metrics_snapshot.py": "store/test_errors_aside.py::test_a_scrape_is_answered_whatever_the_database_says",
     "providers/fcm/access_tokens.py": "providers/test_fcm_access.py::test_whatever_goes_wrong_while_asking_is_an_answer_and_it_is_asked_again",
+    "providers/webpush/origins.py": "providers/test_webpush_client.py::test_what_is_under_way_over_http1_is_answered_when_the_sender_closes",
     "providers/transport/pool.py": "providers/transport/test_pool.py::test_whatever_goes_wrong_while_connecting_is_answered_and_tried_again",
     "rendering/renderer.py": "rendering/test_renderer.py::test_a_process_that_cannot_be_started_is_nobodys_fault",
     "store/db/group_commit.py": "store/test_combine.py::test_an_unreachable_server_is_told_to_every_caller_of_the_group_and_not_asked_again_for_each",

@@ -83,6 +83,10 @@ def apns(code: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -
     return Case(code=code, steps=steps, outcome=outcome, platform="ios", provider="apns", **more)
 
 
+def webpush(code: str, *steps: Step, outcome: Ends | Waits | Paused, **more: Any) -> Case:
+    return Case(code=code, steps=steps, outcome=outcome, platform="web", provider="webpush", **more)
+
+
 def reason(status: int, word: str = "", **more: Any) -> Step:
     return Step(status=status, reason=word, **more)
 
@@ -269,6 +273,36 @@ CASES = [
         outcome=Ends(ending="bounced", status=410, reason="NewWord"),
         alert=True,
     ),
+    webpush("webpush_accepted", outcome=Ends(ending="accepted", status=201)),
+    webpush(
+        "webpush_unregistered",
+        reason(410, "push subscription has unsubscribed or expired."),
+        outcome=Ends(ending="bounced", status=410),
+    ),
+    webpush(
+        "webpush_bad_keys",
+        Step(status=400, body="invalid p256dh key"),
+        outcome=Ends(ending="bounced", status=400),
+    ),
+    webpush("webpush_invalid_message", reason(400), outcome=Ends(ending="failed", status=400)),
+    webpush(
+        "webpush_key_mismatch",
+        Step(status=403, body={"reason": "VapidPkHashMismatch"}),
+        outcome=Ends(ending="failed", status=403, reason="VapidPkHashMismatch"),
+    ),
+    webpush("webpush_payload_too_large", reason(413), outcome=Ends(ending="failed", status=413)),
+    webpush(
+        "webpush_too_many_requests",
+        Step(status=406, headers={"retry-after": "300"}),
+        outcome=Waits(from_s=295, to_s=302),
+    ),
+    webpush("webpush_unavailable", reason(500), outcome=Waits(from_s=8, to_s=21)),
+    webpush(
+        "webpush_unrecognized_response",
+        Step(status=307, headers={"location": "https://127.0.0.1/"}),
+        outcome=Ends(ending="failed", status=307),
+        alert=True,
+    ),
     fcm("stream_refused", *[Step(reset=7)] * 2, outcome=Ends(ending="accepted", status=200, requests=3)),
     apns("no_response", Step(close=True), outcome=Ends(ending="accepted", status=200, requests=2)),
 ]
@@ -282,6 +316,8 @@ OTHERS = {
     "client_certificate_refused",
     "stream_not_finished",
     "no_stream_available",
+    "webpush_endpoint_not_allowed",
+    "webpush_invalid_credentials",
 }
 EFFECTS = {row.code: row.device for row in TABLE}
 
@@ -295,7 +331,7 @@ async def proven(tenant: Tenant, platform: str, provider: str) -> str:
     token: str
     [token] = tenant.mint(platform, provider=provider)
     await tenant.register("ann", token, platform)
-    await tenant.push("ann")
+    await tenant.push("ann", platform=platform)
     await tenant.settled(1)
     assert await tenant.status(token) == "sent"
     return token
@@ -303,14 +339,11 @@ async def proven(tenant: Tenant, platform: str, provider: str) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.code)
 async def test_row(bare: Tenant, case: Case) -> None:
-    if case.provider == "fcm":
-        await bare.add_fcm()
-    else:
-        await bare.add_apns()
+    await {"fcm": bare.add_fcm, "apns": bare.add_apns, "webpush": bare.add_webpush}[case.provider]()
     token = await proven(bare, case.platform, case.provider)
     history_before = await bare.history(token)
     bare.simulator.world.script(token, case.steps)
-    delivery = await bare.push("ann", title="what the row is about")
+    delivery = await bare.push("ann", title="what the row is about", platform=case.platform)
 
     await expect(bare, case, token, delivery)
 
@@ -338,11 +371,7 @@ async def expect(tenant: Tenant, case: Case, token: str, delivery: str) -> None:
                 status,
                 said,
             )
-            assert push["reason"] == (
-                case.code
-                if requests == 1
-                else {"fcm": "fcm_accepted", "apns": "apns_accepted"}[case.provider]
-            )
+            assert push["reason"] == (case.code if requests == 1 else f"{case.provider}_accepted")
             assert len(tenant.asked(token)) == 1 + requests
             metric = {"accepted": "sent", "bounced": "bounced", "failed": "failed"}[ending]
             assert metric in (await tenant.message(delivery))["metrics"]
@@ -584,6 +613,63 @@ async def test_apns_unrecognized_response_a_new_403_pauses_the_route_at_the_fift
     assert [route["pause_reason"] for route in (await tenant.routes()).values() if route["paused_at"]] == [
         "credentials 403 NewWord"
     ]
+
+
+async def test_webpush_invalid_credentials_a_refused_key_pauses_one_push_service_at_the_fifth_device(
+    bare: Tenant,
+) -> None:
+    await bare.add_webpush()
+    tokens = bare.mint("web", 5)
+    for token in tokens:
+        await bare.register(token[-8:], token, "web")
+        bare.simulator.world.script(token, [Step(status=403, body={"reason": "BadJwtToken"})])
+    for token in tokens[:4]:
+        await bare.push(token[-8:], platform="web")
+    waiting = await bare.waiting(4)
+    assert all(batch["attempt"] == 0 and 55 <= batch["due_in_s"] <= 62 for batch in waiting)
+    await bare.push(tokens[4][-8:], platform="web")
+    await bare.paused()
+    await bare.waiting(5)
+    routes = await bare.routes()
+    paused = {name: route for name, route in routes.items() if route["paused_at"]}
+    assert list(paused) == ["webpush:web:google"]
+    assert paused["webpush:web:google"]["pause_reason"] == "credentials 403 BadJwtToken"
+    assert paused["webpush:web:google"]["probe_at"] is None
+    [firefox] = bare.simulator.world.subscribe(1, "mozilla")
+    await bare.register("fox", firefox.endpoint, "web")
+    await bare.push("fox", platform="web")
+
+    async def arrived() -> bool:
+        return bool(await bare.status(firefox.endpoint) == "sent")
+
+    await eventually(arrived)
+    assert {await bare.status(token) for token in tokens} == {""}
+
+
+async def test_webpush_too_many_requests_three_browsers_that_are_throttled_slow_their_push_service_down(
+    bare: Tenant,
+) -> None:
+    await bare.add_webpush()
+    tokens = bare.mint("web", 3)
+    for token in tokens:
+        await bare.register(token[-8:], token, "web")
+        bare.simulator.world.script(token, [Step(status=429, headers={"retry-after": "120"})])
+        await bare.push(token[-8:], platform="web")
+    await bare.waiting(3)
+    routes = await bare.routes()
+    assert [name for name, route in routes.items() if route["state"] == "slowed"] == ["webpush:web:google"]
+
+
+async def test_webpush_endpoint_not_allowed_an_endpoint_at_an_unknown_host_is_not_called(
+    bare: Tenant,
+) -> None:
+    await bare.add_webpush(endpoint_url=None)
+    [browser] = bare.simulator.world.subscribe(1, origin="https://evil.example")
+    await bare.register("eve", browser.endpoint, "web")
+    await bare.push("eve", platform="web")
+    [push] = await bare.settled(1)
+    assert (push["ending"], push["reason"]) == ("failed", "webpush_endpoint_not_allowed")
+    assert (await bare.status(browser.endpoint), bare.asked(browser.endpoint)) == ("", [])
 
 
 async def test_connection_failed_an_endpoint_that_refuses_connections_defers_the_push(

@@ -72,12 +72,14 @@ async def test_the_route_that_is_shown_is_the_one_that_is_taken(bare: Tenant, na
         "web": [f"https://push.example.com/{number}"],
     }
     shown: dict[str, str | None] = {}
+    platforms: list[str] = []
     for platform, several in tokens.items():
         for token in several:
             await bare.register(f"person {len(shown)}", token, platform)
             device = await bare.call("GET", f"/api/v1/devices/{quote(token, safe='')}")
             assert bool(device["route"]) is not bool(device["no_route_reason"]), device
             shown[token] = device["route"]
+            platforms.append(platform)
     listed = (await bare.call("GET", "/api/v1/devices"))["devices"]
     assert {device["token"]: device["route"] for device in listed} == shown
     everybody = {"name": "b", "content": {"message": "Hello"}, "audience": {"filter": "everybody"}}
@@ -89,8 +91,8 @@ async def test_the_route_that_is_shown_is_the_one_that_is_taken(bare: Tenant, na
     draft = await eventually(estimated)
     without = sum(route is None for route in shown.values())
     assert (draft["left_out"].get("no_route"), draft["reachable"]) == (without, len(shown) - without)
-    for person in range(len(shown)):
-        await bare.push(f"person {person}")
+    for person, platform in enumerate(platforms):
+        await bare.push(f"person {person}", platform=platform)
 
     async def taken() -> dict[str, str | None] | None:
         rows = await bare.database.rows(
@@ -108,7 +110,15 @@ async def test_the_route_that_is_shown_is_the_one_that_is_taken(bare: Tenant, na
     }
 
 
-TOKENS = st.text(st.sampled_from("0123456789abcdefABCDEFgz:_- é\n"), min_size=1, max_size=30)
+ENDPOINTS = st.builds(
+    "https://{}{}/{}".format,
+    st.sampled_from(["", "a.", "wns2-par02p.", "web.", "updates.", "x", "A."]),
+    st.sampled_from(
+        ["fcm.googleapis.com", "push.services.mozilla.com", "push.apple.com", "notify.windows.com"]
+    ),
+    st.sampled_from(["", "x", "?y=https://fcm.googleapis.com/"]),
+)
+TOKENS = ENDPOINTS | st.text(st.sampled_from("0123456789abcdefABCDEFgz:_- é\n"), min_size=1, max_size=30)
 
 
 @given(

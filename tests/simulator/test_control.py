@@ -267,6 +267,7 @@ async def test_trouble_of_one_service_is_none_of_another(desk):
         "fcm": desk.simulator.fcm_url,
         "apns": desk.simulator.apns_url,
         "apns_sandbox": desk.simulator.apns_sandbox_url,
+        "webpush": desk.simulator.webpush_url,
     }
     await desk.control("/uninstall", {"tokens": [iphone]})
     _, about = await desk.control("/about")

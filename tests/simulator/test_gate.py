@@ -47,6 +47,7 @@ def port_of(desk: Any) -> int:
 # Every call that changes something, with what it takes.
 WRITES = (
     ("/tokens", MINT),
+    ("/subscriptions", b'{"count": 0}'),
     ("/uninstall", b'{"tokens": []}'),
     ("/install", b'{"tokens": []}'),
     ("/script", b'{"token": "x", "answers": []}'),

@@ -28,6 +28,7 @@ async def test_the_description_names_everything_that_a_client_needs(desk):
             "oauth_url",
             "apns_url",
             "apns_sandbox_url",
+            "webpush_url",
             "control_url",
             "ca_file",
             "service_account_file",

@@ -83,9 +83,13 @@ class Tenant:
         assert status == expect, (method, path, status, answer)
         return answer
 
-    async def register(self, person: str, token: str, platform: str) -> None:
+    async def register(self, person: str, token: str, platform: str, **attributes: str) -> None:
+        """Give a person a device, a browser with the keys of its subscription."""
         path = f"/api/v1/customers/{quote(person, safe='')}/devices"
-        await self.call("PUT", path, {"device": {"id": token, "platform": platform}}, track=True)
+        if (browser := self.simulator.world.browsers.get(token)) is not None:
+            attributes = {f"webpush_{name}": key for name, key in browser.keys.items()} | attributes
+        device = {"id": token, "platform": platform, "attributes": attributes}
+        await self.call("PUT", path, {"device": device}, track=True)
 
     async def push(self, person: str, **more: Any) -> str:
         body = {"identifiers": {"id": person}, "title": "Hello", "message": "text", **more}
@@ -155,6 +159,15 @@ class Tenant:
         ids = {"key_id": self.simulator.apns_key_id, "team_id": self.simulator.apns_team_id}
         await self._put(wiring.apns_key(key, app=app, **ids))
 
+    async def add_webpush(self, **replaced: Any) -> None:
+        options = {
+            "subject": "mailto:ops@example.com",
+            "endpoint_url": self.simulator.webpush_url,
+            "ca_pem": self._ca(),
+            **replaced,
+        }
+        await self._put(wiring.vapid_credential(**options))
+
     async def _put(self, new: credentials.NewCredential) -> None:
         await credentials.put(self.database, self.engine.store.vault, self.workspace_id, new)
 
@@ -164,6 +177,8 @@ class Tenant:
     # Behind the door.
 
     def mint(self, platform: Any, count: int = 1, *, provider: Any = None) -> list[str]:
+        if platform == "web":
+            return [browser.endpoint for browser in self.simulator.world.subscribe(count)]
         origin = Origin(platform=platform, provider=provider or ("apns" if platform == "ios" else "fcm"))
         return self.simulator.world.mint(count, origin)
 

@@ -27,7 +27,7 @@ PERSONAL: Mapping[str, Mapping[Verdict, str]] = {
     "failed_changes": {Verdict.DELETED: "person_id owner_id value former"},
     "devices": {
         Verdict.DELETED: "device_id person_id token attributes app environment platform id_kind status strikes struck_at "
-        "failure_reason dropped_attributes"
+        "failure_reason dropped_attributes browser_keys"
     },
     "anonymous_ids": {Verdict.DELETED: "anonymous_id person_id"},
     "anonymous_devices": {Verdict.DELETED: "device_id anonymous_id registration"},
@@ -78,7 +78,7 @@ NOTHING: Mapping[str, str] = {
     "merged_people": "workspace_id merged_at",
     "segment_members": "workspace_id segment_id",
     "failed_changes": "workspace_id failed_id name failed_at",
-    "devices": "workspace_id generation stale_generation created_at registered_at last_used shared",
+    "devices": "workspace_id generation stale_generation created_at registered_at last_used shared vapid_key",
     "anonymous_ids": "workspace_id",
     "anonymous_devices": "workspace_id told_at",
     "events": "workspace_id received_at event_id happened_at",

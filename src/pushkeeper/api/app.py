@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from pushkeeper.api import openapi
+from pushkeeper.api import openapi, web_push
 from pushkeeper.api.customerio import (
     activities,
     app_api,
@@ -87,6 +87,7 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         *imports.routes(context),
         *jobs.routes(context),
         *openapi.routes(),
+        *web_push.routes(context),
         *webhooks.routes(context),
         *devices.routes(context),
         *audiences.routes(context),

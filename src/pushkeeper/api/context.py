@@ -26,6 +26,7 @@ class Context:
         trusted_proxies: believed when they say who called them.
         only_tls: have browsers use nothing but TLS for this host from now on.
         outbound_addresses: those that webhooks come from.
+        try_webpush: serve the page where a browser becomes a device.
         figures: those of all processes of this service, where it has several.
     """
 
@@ -37,4 +38,5 @@ class Context:
     trusted_proxies: Sequence[Network] = ()
     only_tls: bool = False
     outbound_addresses: Sequence[str] = ()
+    try_webpush: bool = False
     figures: SharedFigures | None = None

@@ -25,7 +25,7 @@ READABLE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def credentials() -> None:
-    """Manage FCM and APNs credentials."""
+    """Manage the credentials of push services."""
 
 
 @credentials.group("add")
@@ -85,6 +85,52 @@ def _apns_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _webpush_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(
+        (
+            in_workspace,
+            click.option(
+                "--subject",
+                metavar="SUBJECT",
+                required=True,
+                help="How push services can reach you: mailto:ADDRESS, or an https URL.",
+            ),
+            click.option(
+                "--private-key",
+                metavar="FILE",
+                type=READABLE,
+                help="Existing VAPID private key (PEM, or URL-safe base64) instead of a new one.",
+            ),
+            click.option(
+                "--app", metavar="NAME", default="web", help="Name of the site, if there are several."
+            ),
+            click.option("--endpoint", metavar="URL", help="Custom endpoint instead of the browsers'."),
+            click.option("--ca", metavar="FILE", type=READABLE, help="Custom CA certificate (PEM)."),
+            on_store,
+            as_json,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@credentials_add.command("webpush")
+@_webpush_options
+def add_webpush(*, name: str, json: bool, **options: Any) -> None:
+    """Add a VAPID key for Web Push. An existing key is kept for the browsers that subscribed with it."""
+    _put(name, _webpush(options), json=json, options=options)
+
+
+@credentials_update.command("webpush")
+@_webpush_options
+@click.option("--keep-key", is_flag=True, help="Change everything but the key.")
+def update_webpush(*, name: str, json: bool, keep_key: bool, **options: Any) -> None:
+    """Replace the VAPID key. Browsers stay on the former key until they subscribe again."""
+    if keep_key and options["private_key"] is not None:
+        raise BadRequest("private_key", "cannot be combined with --keep-key.", "conflicting_fields")
+    _put(name, _webpush(options), json=json, options=options, must_exist=True, keep_key=keep_key)
+
+
 @credentials_add.command("fcm")
 @_fcm_options
 def add_fcm(*, name: str, json: bool, **options: Any) -> None:
@@ -122,6 +168,20 @@ def _fcm(options: dict[str, Any]) -> NewCredential:
     return wiring.fcm_credential(account, endpoint_url=options.pop("endpoint"), ca_pem=ca_pem)
 
 
+def _webpush(options: dict[str, Any]) -> NewCredential:
+    """The credential that these options describe, which it takes."""
+    from pushkeeper import wiring
+
+    file = options.pop("private_key")
+    return wiring.vapid_credential(
+        subject=options.pop("subject"),
+        app=options.pop("app"),
+        private_key=None if file is None else _bytes(file, "--private-key"),
+        endpoint_url=options.pop("endpoint"),
+        ca_pem=_text(options.pop("ca"), "--ca"),
+    )
+
+
 def _apns(options: dict[str, Any]) -> NewCredential:
     """The credential that these options describe, which it takes."""
     from pushkeeper import wiring
@@ -142,14 +202,23 @@ def _apns(options: dict[str, Any]) -> NewCredential:
 
 
 def _put(
-    name: str, new: NewCredential, *, json: bool, options: dict[str, Any], must_exist: bool = False
+    name: str,
+    new: NewCredential,
+    *,
+    json: bool,
+    options: dict[str, Any],
+    must_exist: bool = False,
+    keep_key: bool = False,
 ) -> None:
     from pushkeeper.services.credentials import EXPIRES_SOON
 
-    async def work(services: Services, workspace: WorkspaceId) -> tuple[int, bool]:
-        return await services.credentials.put(actor(), workspace, new, must_exist=must_exist)
+    async def work(services: Services, workspace: WorkspaceId) -> tuple[int, dict[str, Any], int]:
+        own = services.credentials
+        made, _ = await own.put(actor(), workspace, new, must_exist=must_exist, keep_key=keep_key)
+        [stored] = [one for one in await own.of_workspace(workspace) if one.credential_id == made]
+        return made, stored.facts, await own.on_former_keys(workspace, made)
 
-    credential_id, _ = run(with_workspace(name, options, work))
+    credential_id, facts, left = run(with_workspace(name, options, work))
     shown = {
         "credential_id": credential_id,
         "workspace": name,
@@ -157,9 +226,16 @@ def _put(
         "kind": new.kind,
         "app": new.app,
         **({"environment": new.environment} if new.provider is Provider.APNS else {}),
-        **new.facts,
+        **facts,
+        **({"devices_on_former_keys": left} if new.provider is Provider.WEBPUSH else {}),
     }
     text = f"Saved {new.provider.value} credentials for {new.app} in {name!r}, encrypted."
+    if new.provider is Provider.WEBPUSH:
+        text += f"\nPublic key: {facts['public_key']}"
+    if left:
+        text += (
+            f"\n{left} browsers are subscribed with a former key, which is kept until they subscribe again."
+        )
     ends_at = new.facts.get("expires_at")
     if ends_at is not None and ends_at - datetime.now(UTC) < EXPIRES_SOON:
         text += f" The certificate expires on {ends_at:%Y-%m-%d}. Get a new one, or a .p8 key, which does not expire."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.simulator import Behaviour
 
 
-@click.command(short_help="Simulate FCM and APNs locally.")
+@click.command(short_help="Simulate the push services locally.")
 @click.option(
     "--data",
     metavar="DIR",
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 @click.option(
     "--port",
     metavar="P",
-    type=click.IntRange(0, 65_531),
+    type=click.IntRange(0, 65_530),
     default=0,
-    help="First of five ports: FCM, token endpoint, APNs, sandbox, control; 0 picks free ports.",
+    help="First of six ports: FCM, token endpoint, APNs, sandbox, control, browsers; 0 picks free ports.",
 )
 @click.option(
     "--seed", metavar="N", type=int, default=0, show_default=True, help="Seed for the generated tokens."
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 )
 @as_json
 def simulate(*, data: Path | None, json: bool, **options: Any) -> None:
-    """Simulate FCM and APNs locally, over real TLS and HTTP/2."""
+    """Simulate FCM, APNs and browsers' push services locally, over real TLS and HTTP/2."""
     run(_simulate(data or default_data_dir() / "simulator", options, json=json))
 
 
@@ -94,14 +94,14 @@ async def _simulate(data: Path, options: dict[str, Any], *, json: bool) -> None:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise Misconfigured(f"simulator: {error}") from error
-        raise Conflict(f"Port {options['port']} or one of the four ports after it is in use") from error
+        raise Conflict(f"Port {options['port']} or one of the five ports after it is in use") from error
     try:
         facts = simulator.describe()
         width = max(map(len, facts))
         lines = [f"  {key:<{width}} {value}" for key, value in facts.items()]
         answer(
             facts,
-            "\n".join(["FCM and APNs simulators are running:", *lines, "Press Ctrl-C to stop."]),
+            "\n".join(["The simulated push services are running:", *lines, "Press Ctrl-C to stop."]),
             json=json,
         )
         await stopped.wait()

@@ -55,7 +55,7 @@ class Secret:
 
 
 class Platform(StrEnum):
-    """The platform of the device; `web` is kept but never sent to."""
+    """The platform of the device; `web` is a browser."""
 
     IOS = "ios"
     ANDROID = "android"
@@ -82,15 +82,37 @@ def id_kind_of(token: Token) -> IdKind:
 
 
 class TokenShape(StrEnum):
-    """Which push service can have issued an iPhone's token, by its shape."""
+    """Which push service can have issued an iPhone's token, by its shape, or a browser's, by the host of its endpoint."""
 
     APNS = "apns"  # only hexadecimal digits
     FCM = "fcm"  # with a colon, or an installation id
-    ANY = ""  # neither shape, or no iPhone's
+    GOOGLE = "google"  # Chrome, Opera, Samsung Internet and others
+    MOZILLA = "mozilla"
+    APPLE = "apple"
+    MICROSOFT = "microsoft"
+    OTHER = "other"  # a browser's, of another push service
+    ANY = ""  # an iPhone's of neither shape, or an Android device's
+
+
+BROWSER_SERVICES = (
+    TokenShape.GOOGLE,
+    TokenShape.MOZILLA,
+    TokenShape.APPLE,
+    TokenShape.MICROSOFT,
+    TokenShape.OTHER,
+)
+_ENDPOINTS = (
+    (TokenShape.GOOGLE, re.compile(r"https://fcm\.googleapis\.com/")),
+    (TokenShape.MOZILLA, re.compile(r"https://[a-z0-9.-]+\.push\.services\.mozilla\.com/")),
+    (TokenShape.APPLE, re.compile(r"https://[a-z0-9.-]+\.push\.apple\.com/")),
+    (TokenShape.MICROSOFT, re.compile(r"https://[a-z0-9.-]+\.notify\.windows\.com/")),
+)
 
 
 def token_shape(platform: Platform, token: Token) -> TokenShape:
     """The shape of a token; `token_shape` in SQL is the same."""
+    if platform is Platform.WEB:
+        return next((shape for shape, form in _ENDPOINTS if form.match(token.value)), TokenShape.OTHER)
     if platform is not Platform.IOS:
         return TokenShape.ANY
     if _APNS_TOKEN.fullmatch(token.value):
@@ -110,6 +132,7 @@ class Environment(StrEnum):
 class Provider(StrEnum):
     APNS = "apns"
     FCM = "fcm"
+    WEBPUSH = "webpush"
 
 
 def device_id(workspace: WorkspaceId, token: Token) -> DeviceId:
@@ -193,6 +216,25 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return bool(own.title or own.message or platform.value in own.custom_payload)
 
 
+class Browser(msgspec.Struct, frozen=True, gc=False):
+    """What a push to a browser is encrypted and signed with.
+
+    Attributes:
+        p256dh: the browser's public key: an uncompressed point of P-256, 65 bytes.
+        auth: the secret of its subscription, 16 bytes.
+        vapid_key: the id of the VAPID key that it subscribed with; "" for the current one.
+    """
+
+    p256dh: bytes
+    auth: bytes
+    vapid_key: str = ""
+
+    def __repr__(self) -> str:
+        return "Browser(…)"
+
+    __str__ = __repr__
+
+
 class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message on its way to one device, as the device stood when the batch was claimed.
 
@@ -201,6 +243,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         keep_until: until when the push service keeps it for a phone that is off.
         attempt: how many were charged before this one.
         urgent: it leaves before others that wait.
+        browser: what it is encrypted with, of a browser alone.
     """
 
     # A struct and not a dataclass: one is made for each push, and this costs a tenth.
@@ -219,6 +262,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempt: int = 0
     dry_run: bool = False
     urgent: bool = False
+    browser: Browser | None = None
 
     @property
     def identity(self) -> str:

@@ -15,6 +15,7 @@ from pushkeeper.store.people.events import EventKind, NewEvent
 from pushkeeper.store.people.ingest import Call, Command, PersonUpdate, anonymous_keys
 from pushkeeper.store.people.people import AttributeChange, Member, Person, PersonReference
 from pushkeeper.store.people.placeholders import refusal as placeholder_refusal
+from pushkeeper.store.people.sealing import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.identity import Identifier
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.services.audit import AuditEntry
+    from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
 
@@ -54,8 +56,10 @@ class People:
     same token keep their order.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault | None = None) -> None:
+        """`vault` seals the keys of browsers, which are refused without one."""
         self._database = database
+        self._vault = vault
         self._calls = ingest.combined(database)
 
     async def identify(self, naming: PersonReference, change: AttributeChange) -> PersonId | None:
@@ -93,7 +97,7 @@ class People:
         Raises:
             BadRequest: it asks for what cannot be.
         """
-        answer = await self._calls(call)
+        answer = await self._calls(sealed(self._vault, call))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -104,7 +108,7 @@ class People:
         Raises:
             TooManyRequests: too many of the workspace wait already; none of these was taken.
         """
-        return await self._calls.all(calls)
+        return await self._calls.all([sealed(self._vault, call) for call in calls])
 
     async def forget_device(
         self, workspace: WorkspaceId, identifier: Identifier, token: Token, *, request_id: str = ""

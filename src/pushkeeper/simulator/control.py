@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
@@ -15,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pushkeeper.simulator.browser import Family
 from pushkeeper.simulator.fcm_errors import FORMS
 from pushkeeper.simulator.script import Step
 from pushkeeper.simulator.world import (
@@ -43,7 +45,7 @@ _PAGE = 100
 _LARGEST_PAGE = 10_000
 
 T = TypeVar("T")
-Service: TypeAlias = Literal["fcm", "oauth", "apns", "apns_sandbox"]
+Service: TypeAlias = Literal["fcm", "oauth", "apns", "apns_sandbox", "webpush"]
 
 
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -54,6 +56,12 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     provider: Provider | None = None
     project: str = PROJECT
     kind: Kind = "token"
+
+
+class _Subscribed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    family: Family = "google"
+    count: Annotated[int, Meta(ge=0, le=_MOST_AT_ONCE)] = 1
+    application_server_key: str | None = None
 
 
 class _Named(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -78,7 +86,7 @@ class _Days(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class _Troubled(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    service: Literal["fcm", "apns", "apns_sandbox"]
+    service: Literal["fcm", "apns", "apns_sandbox", "webpush"]
     trouble: Trouble | None
 
 
@@ -111,6 +119,7 @@ class Control:
         """The ASGI application."""
         posts = {
             "/tokens": self._mint,
+            "/subscriptions": self._subscribe,
             "/uninstall": self._uninstall,
             "/install": self._install,
             "/script": self._script,
@@ -134,6 +143,8 @@ class Control:
         wanted = _read(await request.body(), _Wanted)
         if not 0 <= wanted.count <= _MOST_AT_ONCE:
             raise _Refused("count", f"count must be from 0 to {_MOST_AT_ONCE}.")
+        if wanted.platform == "web" or wanted.provider == "webpush":
+            raise _Refused("platform", "platform web has subscriptions, which POST /subscriptions makes.")
         provider = wanted.provider or ("apns" if wanted.platform == "ios" else "fcm")
         if provider == "apns" and (wanted.platform != "ios" or wanted.kind != "token"):
             raise _Refused("provider", "provider apns has tokens of platform ios and kind token only.")
@@ -146,6 +157,18 @@ class Control:
             kind=wanted.kind,
         )
         return {"tokens": self.world.mint(wanted.count, origin)}
+
+    async def _subscribe(self, request: Request) -> object:
+        wanted = _read(await request.body(), _Subscribed)
+        key = wanted.application_server_key
+        try:
+            vapid_key = None if key is None else urlsafe_b64decode(key + "=" * (-len(key) % 4))
+        except ValueError:
+            raise _Refused(
+                "application_server_key", "application_server_key must be URL-safe base64."
+            ) from None
+        made = self.world.subscribe(wanted.count, wanted.family, vapid_key=vapid_key)
+        return {"subscriptions": [{"endpoint": one.endpoint, "keys": one.keys} for one in made]}
 
     async def _uninstall(self, request: Request) -> object:
         named = _read(await request.body(), _Named)
@@ -231,7 +254,7 @@ class Control:
         return {"topic": topic, "pem": self.certify(topic).decode()}
 
     async def _about(self, request: Request) -> object:  # noqa: ARG002 - a route's signature
-        services: tuple[Service, ...] = ("fcm", "apns", "apns_sandbox")
+        services: tuple[Service, ...] = ("fcm", "apns", "apns_sandbox", "webpush")
         return {
             "origins": {name: f"https://localhost:{self.doors[name].port}" for name in services},
             "troubles": self.world.troubles,

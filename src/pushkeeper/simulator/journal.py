@@ -19,7 +19,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         at_s: seconds since the epoch.
-        provider: `fcm`, `apns` or `apns_sandbox`.
+        provider: `fcm`, `apns`, `apns_sandbox` or `webpush`, whose bodies are decrypted.
         token: the token or other target that was named, "" if none could be read.
         status: the HTTP status decided, or None when the request was dropped before it was looked at.
         reason: the service's own word (`UNREGISTERED`, `BadDeviceToken`); "" with a success.

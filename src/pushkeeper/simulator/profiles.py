@@ -12,6 +12,7 @@ import msgspec
 from pushkeeper.simulator.apns import APNS_CONNECTION, ApnsRules
 from pushkeeper.simulator.exchange import Profile  # noqa: TC001 - a dataclass's field
 from pushkeeper.simulator.fcm import FCM_CONNECTION, FcmRules
+from pushkeeper.simulator.push_service import PUSH_CONNECTION, PushRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ class Behaviour:
     fcm_connection: Profile = FCM_CONNECTION
     apns: ApnsRules = field(default_factory=ApnsRules)
     apns_connection: Profile = APNS_CONNECTION
+    webpush: PushRules = field(default_factory=PushRules)
+    webpush_connection: Profile = PUSH_CONNECTION
 
 
 class UnknownFlag(Exception):
@@ -72,6 +75,17 @@ HOSTILE = Behaviour(
     apns_connection=replace(
         APNS_CONNECTION,
         streams=100,
+        max_age_s=5.0,
+        idle_timeout_s=2.0,
+        max_requests=200,
+        refused_share=0.02,
+        lost_share=0.01,
+        latency_ms=5.0,
+    ),
+    webpush=PushRules(device_per_min=60, retry_after="mixed", unavailable_share=0.02),
+    webpush_connection=replace(
+        PUSH_CONNECTION,
+        streams=20,
         max_age_s=5.0,
         idle_timeout_s=2.0,
         max_requests=200,

@@ -1,4 +1,4 @@
-"""The simulator as a whole: four servers and a control API in the event loop of whoever runs it."""
+"""The simulator as a whole: five servers and a control API in the event loop of whoever runs it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,22 @@ from pushkeeper.simulator.journal import JOURNAL_SIZE
 from pushkeeper.simulator.listener import Listener
 from pushkeeper.simulator.oauth import OAuth
 from pushkeeper.simulator.profiles import DOCUMENTED, Behaviour
+from pushkeeper.simulator.push_service import PushService
 from pushkeeper.simulator.world import PROJECT, TOPIC, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_WEBPUSH_PORT = 5  # after the control API's, which has the same port as before there was Web Push
 _OAUTH_CONNECTION = Profile(streams=100, http1=True)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """By which name it is reached, and at which five ports from the first on: FCM, its token endpoint, APNs, its sandbox, control.
+    """By which name it is reached, and at which six ports from the first on.
+
+    They are those of FCM, its token endpoint, APNs, its sandbox, the control API, and the browsers' push services.
 
     Port 0 takes free ones. Unless the name is one of the loopback, it listens on every address.
     """
@@ -53,7 +57,7 @@ class Place:
 
 
 class Simulator:
-    """FCM, its token endpoint, and APNs in both environments, on free ports of the loopback unless another place is named.
+    """FCM, its token endpoint, APNs in both environments, and the browsers' push services, on free ports of the loopback unless another place is named.
 
         async with Simulator(folder) as simulator:
             [token] = simulator.world.mint(1, Origin(platform="android"))
@@ -96,6 +100,7 @@ class Simulator:
         self._build()
         for number, listener in enumerate(self._listeners):
             await listener.start(self._place.port(number), self._place.listens_at)
+        await self.webpush.start(self._place.port(_WEBPUSH_PORT), self._place.listens_at)
         self.oauth.audience = self.oauth_url
         keys.write_service_account(self._keys, PROJECT, self.oauth_url)
         self._start_control()
@@ -105,7 +110,7 @@ class Simulator:
         self._control.should_exit = True
         await self._control_task
         self._control_socket.close()
-        for listener in self._listeners:
+        for listener in (*self._listeners, self.webpush):
             await listener.stop()
 
     def _build(self) -> None:
@@ -120,6 +125,10 @@ class Simulator:
         self.token_endpoint = Listener(google, _OAUTH_CONNECTION, lambda _: self.oauth)
         self.apns = Listener(apple, behaviour.apns_connection, production.session)
         self.apns_sandbox = Listener(apple, behaviour.apns_connection, sandbox.session)
+        push_service = PushService(self.world, behaviour.webpush)
+        spoken = ["h2", "http/1.1"] if behaviour.webpush.speaks_http2 else ["http/1.1"]
+        browsers = keys.server_context(self._keys, spoken)
+        self.webpush = Listener(browsers, behaviour.webpush_connection, lambda _: push_service)
         self._listeners = (self.fcm, self.token_endpoint, self.apns, self.apns_sandbox)
 
     def _start_control(self) -> None:
@@ -132,6 +141,7 @@ class Simulator:
             "oauth": self.token_endpoint,
             "apns": self.apns,
             "apns_sandbox": self.apns_sandbox,
+            "webpush": self.webpush,
         }
         app = OriginGuard(
             Control(self.world, self.oauth, doors, self.client_certificate).app(), self._place.host
@@ -163,6 +173,11 @@ class Simulator:
     def apns_sandbox_url(self) -> str:
         """The origin of APNs' sandbox."""
         return f"https://{self._place.host}:{self.apns_sandbox.port}"
+
+    @property
+    def webpush_url(self) -> str:
+        """What is called in the place of all browsers' push services."""
+        return f"https://{self._place.host}:{self.webpush.port}"
 
     @property
     def control_url(self) -> str:
@@ -208,7 +223,15 @@ class Simulator:
     def describe(self) -> dict[str, str | int]:
         """Everything that a client needs to know, ready for JSON."""
         names = (
-            *("fcm_url", "oauth_url", "apns_url", "apns_sandbox_url", "control_url", "ca_file"),
+            *(
+                "fcm_url",
+                "oauth_url",
+                "apns_url",
+                "apns_sandbox_url",
+                "webpush_url",
+                "control_url",
+                "ca_file",
+            ),
             *("service_account_file", "apns_key_file", "apns_key_id", "apns_team_id", "apns_topic"),
             "client_certificate_file",
         )

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pushkeeper.simulator.browser import Browser, Family
 from pushkeeper.simulator.journal import JOURNAL_SIZE, Entry, Journal
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ PROJECT = "simulated-project"
 TOPIC = "com.example.app"
 _DAY_S = 86_400
 
-Platform: TypeAlias = Literal["ios", "android"]
-Provider: TypeAlias = Literal["fcm", "apns"]
+Platform: TypeAlias = Literal["ios", "android", "web"]
+Provider: TypeAlias = Literal["fcm", "apns", "webpush"]
 Environment: TypeAlias = Literal["production", "sandbox"]
 Kind: TypeAlias = Literal["token", "fid"]
 # The whole service refuses the key, says that it is asked too often, or is out of order.
@@ -88,6 +89,7 @@ class World:
         self.troubles: dict[str, Trouble] = {}
         # Apple's broadcast channels with how they store, by service and app.
         self.channels: dict[tuple[str, str], dict[str, int]] = {}
+        self.browsers: dict[str, Browser] = {}
         self._scripts: dict[str, deque[Step]] = {}
         self._minted: dict[str, int] = {}
         self._last_id = int.from_bytes(hashlib.shake_256(f"{seed}:answers".encode()).digest(8), "big") << 64
@@ -100,6 +102,30 @@ class World:
         now_s = self.calendar_s()
         self.installations.update((token, Installation(token, origin, seen_at_s=now_s)) for token in tokens)
         return tokens
+
+    def subscribe(
+        self,
+        count: int = 1,
+        family: Family = "google",
+        *,
+        vapid_key: bytes | None = None,
+        origin: str | None = None,
+    ) -> list[Browser]:
+        """Let so many browsers subscribe; their endpoints are their tokens.
+
+        `vapid_key` is the sender's public key (65 bytes), from whom alone they take pushes; None for any. `origin` takes the
+        place of the real origin of their push service.
+        """
+        made = [
+            Browser.subscribe(family, self._next_number("browser"), self.seed, vapid_key, origin)
+            for _ in range(count)
+        ]
+        now_s = self.calendar_s()
+        for browser in made:
+            self.browsers[browser.endpoint] = browser
+            where = Origin(platform="web", provider="webpush", topic=family)
+            self.installations[browser.endpoint] = Installation(browser.endpoint, where, seen_at_s=now_s)
+        return made
 
     def uninstall(self, tokens: Iterable[str], at_s: float | None = None) -> None:
         """Refuse these tokens from now on, as gone since `at_s` (now).
@@ -154,6 +180,7 @@ class World:
         self.installations.clear()
         self.troubles.clear()
         self.channels.clear()
+        self.browsers.clear()
         self._scripts.clear()
         self.journal.clear()
         self._minted.clear()
@@ -182,8 +209,12 @@ class World:
         except KeyError as unknown:
             raise UnknownToken from unknown
 
-    def _token(self, shape: str) -> str:
+    def _next_number(self, shape: str) -> int:
         number = self._minted[shape] = self._minted.get(shape, 0) + 1
+        return number
+
+    def _token(self, shape: str) -> str:
+        number = self._next_number(shape)
         source = hashlib.shake_256(f"{self.seed}:{shape}:{number}".encode())
         if shape == "apns":
             return source.hexdigest(32)

@@ -202,6 +202,7 @@ def _device(row: Row) -> Device:
         last_used=row["last_used"],
         no_permission=row["no_permission"],
         same_phone=row["same_phone"],
+        no_keys=row["no_keys"],
     )
     names = (
         "platform",

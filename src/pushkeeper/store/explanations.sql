@@ -6,7 +6,8 @@ select d.device_id, d.person_id, d.token, d.platform, d.app, d.environment, d.st
     d.registered_at, d.created_at, d.last_used, d.attributes,
     push_is_disabled(d.attributes) as no_permission,
     exists (select from later_tokens(d.workspace_id, d.person_id, d.platform, phone_of(d.attributes), d.last_used, d.device_id))
-        as same_phone
+        as same_phone,
+    d.platform = 'web' and d.browser_keys is null as no_keys
 from devices d
 where d.workspace_id = $1 and (d.person_id = $2 or d.device_id = any ($3::bytea[]))
 order by d.last_used desc, d.device_id

@@ -46,8 +46,8 @@ class Selection:
         if self.answers is not None:
             written.append(f"h.provider = ${first + len(parameters)}::text")
             parameters.append(self.answers.provider)
-            written.append(f"h.provider_status = ${first + len(parameters)}::smallint")
-            parameters.append(self.answers.status)
+            written.append(f"h.provider_status = any (${first + len(parameters)}::smallint[])")
+            parameters.append(list(self.answers.statuses))
             if self.answers.reasons is not None:
                 written.append(f"h.provider_reason = any (${first + len(parameters)}::text[])")
                 parameters.append(list(self.answers.reasons))

@@ -22,6 +22,7 @@ from pushkeeper.wiring.providers import (
     apns_key,
     fcm_credential,
     open_sender,
+    vapid_credential,
 )
 from pushkeeper.wiring.store import Store, fitted, only_server, postgres, shown_url, store
 from pushkeeper.wiring.surfaces import api, dashboard_context
@@ -67,6 +68,7 @@ __all__ = [
     "require_notifications",
     "shown_url",
     "store",
+    "vapid_credential",
     "worker",
 ]
 
@@ -75,7 +77,13 @@ def worker(opened: Store, settings: Settings) -> Worker:
     """A worker."""
 
     def open_one(credential: Credential, on_verdicts: OnVerdicts) -> ProviderClient:
-        return open_sender(credential, on_verdicts, outage_wait_s=settings.apns_outage_wait_s)
+        return open_sender(
+            credential,
+            on_verdicts,
+            outage_wait_s=settings.apns_outage_wait_s,
+            destinations=settings.destinations,
+            webpush_hosts=settings.webpush_hosts,
+        )
 
     providers, figures = Providers(open_one, CHECKS_OF_PROVIDERS), WorkerMetrics()
     return Worker(

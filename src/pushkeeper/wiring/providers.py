@@ -1,10 +1,12 @@
-"""FCM and APNs: their clients, what they have to say against a message, and the keys that they take."""
+"""FCM, APNs and Web Push: their clients, what they have to say against a message, and the keys that they take."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from pushkeeper.core.destination import Destinations
+from pushkeeper.core.devices.browser_keys import encoded
 from pushkeeper.core.model import Environment, Platform, Provider, Secret
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers import credentials as signing_credentials
@@ -16,6 +18,10 @@ from pushkeeper.providers.pem import blocks, text_of
 from pushkeeper.providers.shared.apns_reasons import OUTAGE_WAIT_S
 from pushkeeper.providers.transport.address import Address
 from pushkeeper.providers.transport.tls import tls_context
+from pushkeeper.providers.webpush import message as webpush_message
+from pushkeeper.providers.webpush.client import WebPushClient
+from pushkeeper.providers.webpush.origins import Where
+from pushkeeper.providers.webpush.vapid import KeyRing, VapidKey, subject_of
 from pushkeeper.store.admin import credentials
 from pushkeeper.store.admin.credentials import NewCredential
 
@@ -29,17 +35,32 @@ if TYPE_CHECKING:
 CHECKS: Checks = {
     Platform.IOS: {Provider.APNS: apns_message, Provider.FCM: fcm_message},
     Platform.ANDROID: {Provider.FCM: fcm_message},
+    Platform.WEB: {Provider.WEBPUSH: webpush_message},
 }
-CHECKS_OF_PROVIDERS: Mapping[Provider, Check] = {Provider.APNS: apns_message, Provider.FCM: fcm_message}
+CHECKS_OF_PROVIDERS: Mapping[Provider, Check] = {
+    Provider.APNS: apns_message,
+    Provider.FCM: fcm_message,
+    Provider.WEBPUSH: webpush_message,
+}
 AppleApp = credentials.AppleApp
+WEB_APP = "web"  # of a workspace with one site
+_LONGEST_APP = 100
 # `_` is in none that Apple gives out today, but harms nothing.
 _TOPIC = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def open_sender(
-    credential: Credential, on_verdicts: OnVerdicts, *, outage_wait_s: float = OUTAGE_WAIT_S
+    credential: Credential,
+    on_verdicts: OnVerdicts,
+    *,
+    outage_wait_s: float = OUTAGE_WAIT_S,
+    destinations: Destinations | None = None,
+    webpush_hosts: tuple[str, ...] = (),
 ) -> ProviderClient:
-    """The provider's client for a stored credential; `outage_wait_s` is what a push waits after APNs was in trouble.
+    """The provider's client for a stored credential.
+
+    `outage_wait_s` is what a push waits after APNs was in trouble; `destinations` and `webpush_hosts` are which addresses and
+    hosts the endpoints of browsers may have besides those of the browsers' vendors.
 
     Raises:
         BadRequest, Misconfigured: what is stored is not usable.
@@ -52,6 +73,15 @@ def open_sender(
             endpoint_url=credential.endpoint_url,
             ca_pem=credential.ca_pem,
         )
+    if credential.provider is Provider.WEBPUSH:
+        where = Where(
+            destinations=destinations or Destinations(),
+            hosts=webpush_hosts,
+            endpoint_url=credential.endpoint_url,
+            ca_pem=credential.ca_pem,
+        )
+        keys = KeyRing.parse(credential.secret)
+        return WebPushClient(keys, on_verdicts, subject=credential.facts["subject"], where=where)
     signer: signing_credentials.AppleKey | signing_credentials.AppleCertificate
     if credential.kind == "key":
         facts = credential.facts
@@ -88,6 +118,41 @@ def fcm_credential(service_account: bytes, *, endpoint_url: str | None, ca_pem: 
         ca_pem=_mended_ca(ca_pem),
     )
     return _usable(new)
+
+
+def vapid_credential(
+    *,
+    subject: str,
+    app: str = WEB_APP,
+    private_key: bytes | None = None,
+    endpoint_url: str | None = None,
+    ca_pem: str | None = None,
+) -> NewCredential:
+    """A VAPID key, made or imported.
+
+    Raises:
+        BadRequest: the subject or the name is malformed, or the private key is not P-256.
+    """
+    if not _TOPIC.fullmatch(app) or len(app) > _LONGEST_APP:
+        raise BadRequest("app", f"must be 1 to {_LONGEST_APP} letters, digits, '.', '-' and '_'")
+    new = VapidKey.generate() if private_key is None else VapidKey.parse(private_key)
+    return _usable(
+        NewCredential(
+            provider=Provider.WEBPUSH,
+            kind="vapid",
+            app=app,
+            environment=Environment.PRODUCTION,
+            facts={
+                "subject": subject_of(subject),
+                "public_key": encoded(new.public),
+                "key_id": new.key_id,
+                "former_key_ids": [],
+            },
+            secret=KeyRing((new,)).sealed(),
+            endpoint_url=endpoint_url,
+            ca_pem=_mended_ca(ca_pem),
+        )
+    )
 
 
 def apns_key(p8: bytes, *, key_id: str, team_id: str, app: AppleApp) -> NewCredential:

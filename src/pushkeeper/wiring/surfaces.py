@@ -57,6 +57,7 @@ def api(
             # Not with a certificate of our own making: browsers would ask every other service on this machine for TLS too.
             only_tls=settings.tls_cert is not None,
             outbound_addresses=settings.outbound_addresses,
+            try_webpush=settings.try_webpush,
             figures=place.figures if place else None,
         ),
         _dashboard_routes(opened, url, settings, ending or asyncio.Event()) if settings.dashboard else (),
@@ -98,6 +99,19 @@ class _Credentials:
 
     def apns_certificate(self, pem: bytes, *, app: AppleApp) -> NewCredential:
         return providers.apns_certificate(pem, app)
+
+    def vapid(
+        self,
+        *,
+        subject: str,
+        app: str,
+        private_key: bytes | None,
+        endpoint_url: str | None,
+        ca_pem: str | None,
+    ) -> NewCredential:
+        return providers.vapid_credential(
+            subject=subject, app=app, private_key=private_key, endpoint_url=endpoint_url, ca_pem=ca_pem
+        )
 
     async def probe(self, credential: Credential) -> Verdict:
         """What the provider says of a push to a token that nobody has."""

@@ -10,6 +10,7 @@ import msgspec
 
 from pushkeeper.core.broadcasts.schedule import known_zone
 from pushkeeper.core.delivery.eligibility import SkipReason, skip_reason
+from pushkeeper.core.model import Platform
 from pushkeeper.store.db.unreadable import UNREADABLE
 from pushkeeper.store.delivery.queue import ClaimedDevice
 from pushkeeper.store.delivery.routes import Route
@@ -93,6 +94,8 @@ def _on_its_way(device: ClaimedDevice, ways: RouteTable[Route]) -> Fate:
     route = ways.of(device)
     if route is None:
         return Skip(SkipReason.NO_ROUTE)
+    if device.platform is Platform.WEB and device.browser_keys is None:
+        return Skip(SkipReason.NO_KEYS)
     if route.pause_reason is not None:
         return Wait(route)
     return Go(device, route)

@@ -234,8 +234,8 @@ class Lanes:
         match verdict.outcome:
             case BadCredentials(believed_from=needed) if needed > 1:
                 return _distinct(lane.doubts, device, now, BELIEF_S) >= needed
-            case Throttled(scope=Scope.CREDENTIAL | Scope.APPLE_LEG as scope) if (
-                lane.route.provider is Provider.FCM
+            case Throttled(scope=Scope.CREDENTIAL | Scope.APPLE_LEG | Scope.ENDPOINT as scope) if (
+                lane.route.provider is not Provider.APNS
             ):
                 self._hear_throttling(lane, device, verdict.outcome, scope, now)
         self._observe(lane, device, verdict.outcome, now)

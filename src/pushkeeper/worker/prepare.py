@@ -13,6 +13,7 @@ from pushkeeper.core.model import Push, RouteId
 from pushkeeper.observability.isolation import each
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.delivery import queue
+from pushkeeper.store.devices import browser_keys
 from pushkeeper.worker import final_check
 from pushkeeper.worker.in_hand import Work
 from pushkeeper.worker.rendering import NotSayable, NotYet, Rendering
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from pushkeeper.core.model import Content, Provider, WorkspaceId
+    from pushkeeper.core.model import Browser, Content, Provider, WorkspaceId
     from pushkeeper.rendering.renderer import Renderer
+    from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.delivery.queue import ClaimedBatch, MessageToSend, Target
+    from pushkeeper.store.delivery.queue import ClaimedBatch, ClaimedDevice, MessageToSend, Target
     from pushkeeper.store.delivery.routes import Route
     from pushkeeper.worker.cancellations import Cancellations
     from pushkeeper.worker.claim import Claimed
@@ -76,9 +78,11 @@ class PrepareStage:
         cancellations: Cancellations,
         checks: Mapping[Provider, Check],
         renderer: Renderer,
+        vault: Vault,
     ) -> None:
         """`checks` are what each provider has to say against a content."""
         self._database = database
+        self._vault = vault
         self._lanes = lanes
         self._cancellations = cancellations
         self._rendering = Rendering(checks, renderer)
@@ -186,9 +190,17 @@ class PrepareStage:
             dry_run=message.dry_run,
             attempt=work.batch.attempt,
             urgent=work.batch.priority == 0,
+            browser=self._browser(route.workspace_id, device),
             work=work,
             route=route,
             handed_at=moment.monotonic,
+        )
+
+    def _browser(self, workspace: WorkspaceId, device: ClaimedDevice) -> Browser | None:
+        if device.browser_keys is None:
+            return None
+        return browser_keys.unseal(
+            self._vault, workspace, device.token, device.browser_keys, device.vapid_key
         )
 
 

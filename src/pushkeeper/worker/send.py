@@ -13,7 +13,6 @@ from pushkeeper.core.delivery import retry
 from pushkeeper.core.delivery.outcome import Accepted, our_fault
 from pushkeeper.core.delivery.retry import Attempt, End, Held, Settled
 from pushkeeper.core.delivery.route_choice import RouteTable
-from pushkeeper.core.model import Provider
 from pushkeeper.observability.isolation import each, isolated
 from pushkeeper.observability.logs import logger
 from pushkeeper.store.delivery import routes
@@ -167,7 +166,7 @@ class SendStage:
         decision = retry.decide(
             verdict.outcome,
             attempt,
-            policy=retry.FCM if push.route.provider is Provider.FCM else retry.APNS,
+            policy=retry.POLICIES[push.route.provider],
             jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
             route_accepted=self._lanes[push.route.route_id].accepted,
             believed=believed,

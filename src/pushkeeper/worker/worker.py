@@ -87,7 +87,7 @@ class Worker:
         self._claim = ClaimStage(
             database, lanes, in_hand, figures, max_unsettled=max_unsettled, lease_s=lease_s
         )
-        self._prepare = PrepareStage(database, lanes, self._cancellations, providers.checks, renderer)
+        self._prepare = PrepareStage(database, lanes, self._cancellations, providers.checks, renderer, vault)
         self._send = SendStage(database, vault, providers.open, lanes, results, figures)
         self._settle = SettleStage(database, lanes, in_hand, results, figures)
 

@@ -97,13 +97,21 @@ class _Cdp:
         """What an SDK asks at every start; one of an unknown key goes on with the host that it was given."""
         key = call.segment("key")
         try:
-            await self._context.keys.cdp(key)
+            opened = await self._context.keys.cdp(key)
         except Unauthorized as error:
             return _refusal(error, 404)
         at = urlsplit(self._context.url)
         ours = {"apiKey": key, "apiHost": f"{at.netloc}/v1", "protocol": at.scheme}
-        found = {"integrations": {"Customer.io Data Pipelines": ours}, "plan": {}, "edgeFunction": {}}
-        return response.of_json(found)
+        integrations: dict[str, Any] = {"Customer.io Data Pipelines": ours}
+        # The browser SDK loads its plugin by this entry alone.
+        credentials = self._context.services.credentials
+        if (public_key := await credentials.vapid_public_key(opened.workspace_id)) is not None:
+            integrations["Customer.io Web Push Plugin"] = {
+                "vapidPublicKey": public_key,
+                "trackUrl": self._context.url,
+                "serviceWorkerUrl": "/cio-webpush-sw.js",
+            }
+        return response.of_json({"integrations": integrations, "plan": {}, "edgeFunction": {}})
 
     def one(self, kind: str) -> Handler:
         """The handler of one kind of call."""

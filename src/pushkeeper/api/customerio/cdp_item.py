@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from pushkeeper.api.customerio import delivery_reports, parse
+from pushkeeper.api.customerio import delivery_reports, parse, subscriptions
 from pushkeeper.core import identity, times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.placeholders import placeholder
@@ -240,6 +240,7 @@ class _Reader:
             request_id=self._request_id,
             must_register=True,
         )
+        subscriptions.require_for(registration, token_field=_TOKEN, field="properties")
         if self._user is None and self._anonymous_id is None:
             raise BadRequest("userId", "is needed, or an anonymousId", "missing")
         naming = (

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from pushkeeper.api.customerio import subscriptions
 from pushkeeper.core import times
 from pushkeeper.core.devices import tokens
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.core.model import Environment, Platform, id_kind_of
+from pushkeeper.core.model import Browser, Environment, Platform, id_kind_of
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.services import identifiers, validation
@@ -42,6 +43,7 @@ _EVENT_KINDS = ("event", "page", "screen")
 _IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL)
 _ID_TYPES = (IdentifierKind.ID, IdentifierKind.EMAIL, IdentifierKind.CIO_ID)
 _DOTTED_PREFERENCE = re.compile(r"cio_subscription_preferences\.[^.]+\..+", re.DOTALL)
+_NOT_OF_DEVICES = subscriptions.NAMES | {"_last_status"}
 _NOT_ATTRIBUTES = frozenset(
     {"id", "email", "cio_id", "anonymous_id", "cio_relationships", "_update", "_timestamp"}
 )
@@ -135,13 +137,13 @@ def registration(given: object, field: str, *, id_field: str, request_id: str) -
     """A device as Customer.io's clients tell of it.
 
     Two attributes are ours: `app_id` (the bundle id or FCM project that it belongs to) and `apns_environment`
-    (production or sandbox). Unknown keys beside `attributes` are ignored, as is `_last_status`.
+    (production or sandbox). The keys of a browser's subscription are no attributes. Unknown keys beside `attributes` are ignored, as is `_last_status`.
 
     Raises:
         BadRequest, TooLarge: a field is missing, malformed or too long.
     """
     device = validation.as_object(given, field)
-    return registered(
+    found = registered(
         token(device.get(id_field), f"{field}.{id_field}"),
         platform=platform(device.get("platform"), f"{field}.platform"),
         last_used=times.from_seconds(device.get("last_used")),
@@ -150,6 +152,8 @@ def registration(given: object, field: str, *, id_field: str, request_id: str) -
         ),
         request_id=request_id,
     )
+    subscriptions.require_for(found, token_field=f"{field}.{id_field}", field=f"{field}.attributes")
+    return found
 
 
 def registered(
@@ -172,18 +176,20 @@ def registered(
         environment=attributes.environment,
         attributes=attributes.kept,
         dropped_attributes=attributes.dropped,
+        browser=attributes.browser,
         must_register=must_register,
         request_id=request_id,
     )
 
 
 class DeviceAttributes(msgspec.Struct, frozen=True, kw_only=True):
-    """Attributes of a device (None removes one), the values of two of our own, and why others are dropped, by name."""
+    """Attributes of a device (None removes one), the values of two of our own, why others are dropped, by name, and its keys."""
 
     kept: dict[str, Any]
     app: str | None
     environment: Environment | None
     dropped: dict[str, str]
+    browser: Browser | None = None
 
 
 def device_attributes(
@@ -205,7 +211,12 @@ def device_attributes(
 
     for error in spoiled:
         drop(error)
-    wanted = {name: value for name, value in given.items() if name != "_last_status"}
+    try:
+        browser = subscriptions.read(given, field)
+    except BadRequest as error:
+        drop(error)
+        browser = None
+    wanted = {name: value for name, value in given.items() if name not in _NOT_OF_DEVICES}
     kept, removed = validation.attributes(wanted, field, drop)
     for name, check in _OUR_ATTRIBUTES:
         if name not in kept:
@@ -221,6 +232,7 @@ def device_attributes(
         app=kept.get("app_id"),
         environment=None if environment is None else Environment(environment.lower()),
         dropped=dropped,
+        browser=browser,
     )
 
 

@@ -10,7 +10,7 @@ from pushkeeper.api.customerio.parse import (
     registration,
 )
 from pushkeeper.core.identity import IdentifierKind
-from pushkeeper.core.model import Platform
+from pushkeeper.core.model import PHONES, Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.identifiers import MAX_TOKEN_BYTES, known_token, one_identifier
@@ -36,12 +36,13 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
     identifiers = body.get("identifiers")
     path = one_identifier(identifiers, "identifiers", _KINDS)
     custom_device = body.get("custom_device")
+    to = _to(body.get("to"))
     return TransactionalPush(
         naming=PersonReference(
             workspace_id=workspace, path=path, field=identifier_field(identifiers, "identifiers", path)
         ),
         content=content_of(body),
-        to=_to(body.get("to")),
+        to=to,
         send_at=validation.optional_time(body.get("send_at"), "send_at"),
         custom_device=None
         if custom_device is None
@@ -59,7 +60,7 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
         data=validation.optional_object(body.get("message_data"), "message_data"),
         language=validation.optional_text(body.get("language"), "language", max_bytes=_MAX_LANGUAGE_BYTES)
         or None,
-        platforms=_platforms(body.get("platform")),
+        platforms=_platforms(body.get("platform"), to),
         drafted=validation.optional_flag(body.get("queue_draft"), "queue_draft", default=False),
         retained=not validation.optional_flag(
             body.get("disable_message_retention"), "disable_message_retention", default=False
@@ -88,7 +89,8 @@ def _template(given: object) -> int | str | None:
     return int(given) if isinstance(given, str) and _NUMBER.fullmatch(given) else given
 
 
-def _platforms(given: object) -> tuple[Platform, ...] | None:
+def _platforms(given: object, to: Literal["all", "last_used"] | Token) -> tuple[Platform, ...] | None:
+    """Whom it is for: without a platform, people's phones, as Customer.io has it; a device that is named is meant, too."""
     if given is None:
-        return None
+        return PHONES if to in {"all", "last_used"} else None
     return (Platform(validation.one_of(given, "platform", tuple(Platform))),)

@@ -30,6 +30,7 @@ class SkipReason(StrEnum):
     SAME_PHONE = "same_phone"  # the person has the same phone under a later token, and one push is enough
     OTHER_PLATFORM = "other_platform"  # the message is for devices of other platforms
     NO_CONTENT = "no_content"  # the message has no content for this platform
+    NO_KEYS = "no_keys"  # the browser's encryption keys are not stored
     NO_ROUTE = "no_route"  # the workspace has no credentials for this platform, app and environment
 
 

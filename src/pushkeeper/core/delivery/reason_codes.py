@@ -23,6 +23,7 @@ OWN: Mapping[str, str] = {
     "moved": "the device now belongs to another person",
     "no_content": "no content for this platform",
     "no_device": "the person has no device",
+    "no_keys": "the browser's encryption keys are not stored",
     "no_permission": "notifications are disabled on the device",
     "no_route": "no credentials for this platform, app and environment",
     "not_understood": "internal error: the provider's response could not be read",
@@ -47,20 +48,22 @@ class Answers(NamedTuple):
     """Answers of a push service, as they are kept with a strike; `reasons` are its own words, None for any."""
 
     provider: str
-    status: int
+    statuses: tuple[int, ...]
     reasons: tuple[str, ...] | None = None
 
 
 # What is kept of a strike is the push service's answer. The codes of a 410 of Apple's differ by times that are not kept.
 STRIKES: Mapping[str, Answers] = {
-    "apns_bad_device_token": Answers("apns", 400, ("BadDeviceToken", "InvalidToken")),
-    "apns_device_token_not_for_topic": Answers("apns", 400, ("DeviceTokenNotForTopic",)),
-    "apns_unregistered": Answers("apns", 410),
-    "fcm_apns_error": Answers("fcm", 400, ("BadDeviceToken", "InvalidToken", "DeviceTokenNotForTopic")),
-    "fcm_apns_unregistered": Answers("fcm", 400, ("Unregistered", "ExpiredToken")),
-    "fcm_invalid_argument_token": Answers("fcm", 400, ("INVALID_ARGUMENT",)),
-    "fcm_sender_id_mismatch": Answers("fcm", 403, ("SENDER_ID_MISMATCH",)),
-    "fcm_unregistered": Answers("fcm", 404),
+    "apns_bad_device_token": Answers("apns", (400,), ("BadDeviceToken", "InvalidToken")),
+    "apns_device_token_not_for_topic": Answers("apns", (400,), ("DeviceTokenNotForTopic",)),
+    "apns_unregistered": Answers("apns", (410,)),
+    "fcm_apns_error": Answers("fcm", (400,), ("BadDeviceToken", "InvalidToken", "DeviceTokenNotForTopic")),
+    "fcm_apns_unregistered": Answers("fcm", (400,), ("Unregistered", "ExpiredToken")),
+    "fcm_invalid_argument_token": Answers("fcm", (400,), ("INVALID_ARGUMENT",)),
+    "fcm_sender_id_mismatch": Answers("fcm", (403,), ("SENDER_ID_MISMATCH",)),
+    "fcm_unregistered": Answers("fcm", (404,)),
+    "webpush_bad_keys": Answers("webpush", (400,)),
+    "webpush_unregistered": Answers("webpush", (404, 410)),
 }
 
 

@@ -29,8 +29,11 @@ from pushkeeper.core.delivery.outcome import (
     Unanswered,
     Unavailable,
 )
+from pushkeeper.core.model import Provider
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pushkeeper.core.delivery.outcome import Outcome
 
 _THROTTLED_FIRST_S = 60.0
@@ -134,6 +137,8 @@ class Policy:
 
 APNS = Policy()
 FCM = Policy(retry_for_s=3600.0)  # scale-fcm: give a request up within 60 minutes
+WEBPUSH = Policy()
+POLICIES: Mapping[Provider, Policy] = {Provider.APNS: APNS, Provider.FCM: FCM, Provider.WEBPUSH: WEBPUSH}
 
 
 def decide(

@@ -15,7 +15,7 @@ class RoutedDevice(Protocol):
 
     Attributes:
         app, environment: "" when the device does not say.
-        shape: of an iPhone's token.
+        shape: of an iPhone's token or a browser's endpoint.
     """
 
     @property
@@ -75,7 +75,8 @@ def choose_route(device: RoutedDevice, routes: Sequence[AnyWay]) -> AnyWay | Non
 def no_route_reason(device: RoutedDevice, routes: Sequence[AnyWay]) -> str:
     """Why `choose_route` finds no route for a device."""
     if device.platform is Platform.WEB:
-        return "web push is not supported"
+        several = _fitting(device, routes)
+        return "several VAPID keys match; register the device with its app" if several else "no VAPID key"
     if _fitting(device, routes):
         return "several credentials match; register the device with its app and environment"
     if device.platform is Platform.ANDROID:
@@ -90,12 +91,11 @@ def no_route_reason(device: RoutedDevice, routes: Sequence[AnyWay]) -> str:
 
 def _fitting(device: RoutedDevice, routes: Sequence[AnyWay]) -> list[AnyWay]:
     fitting = [route for route in routes if _fits(device, route)]
-    if device.platform is not Platform.IOS:
-        return [
-            r
-            for r in fitting
-            if r.provider is Provider.FCM and not r.leg and device.platform is Platform.ANDROID
-        ]
+    if device.platform is Platform.WEB:
+        # Each push service has a route of its own, so that one in trouble does not stop the others.
+        return [r for r in fitting if r.provider is Provider.WEBPUSH and r.leg == device.shape]
+    if device.platform is Platform.ANDROID:
+        return [r for r in fitting if r.provider is Provider.FCM and not r.leg]
     by_fcm = [r for r in fitting if r.provider is Provider.FCM and r.leg == "apple"]
     # Of one that says its environment, only routes of that are left.
     by_apns = [r for r in fitting if r.provider is Provider.APNS]
@@ -109,6 +109,8 @@ def _fitting(device: RoutedDevice, routes: Sequence[AnyWay]) -> list[AnyWay]:
 
 
 def _fits(device: RoutedDevice, route: RouteTarget) -> bool:
+    if route.provider is Provider.WEBPUSH:
+        return device.platform is Platform.WEB and device.app in {"", route.app}
     if route.provider is Provider.FCM:
         # An iPhone's app id is a bundle id, which says nothing of the project that it is in.
         return device.platform is Platform.IOS or device.app in {"", route.app}

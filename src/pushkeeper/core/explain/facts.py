@@ -49,7 +49,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as it stands. `no_permission`: the app may show no push; `same_phone`: a later token of it is there."""
+    """A device as it stands. `no_permission`: the app may show no push; `same_phone`: a later token of it is there.
+
+    `no_keys`: it is a browser that was registered without the keys of its subscription.
+    """
 
     token: Token
     person_id: PersonId
@@ -63,6 +66,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     last_used: datetime
     no_permission: bool
     same_phone: bool
+    no_keys: bool = False
 
     @property
     def shape(self) -> TokenShape:

@@ -32,6 +32,7 @@ REMEDIES: dict[SkipReason, str] = {
     SkipReason.SAME_PHONE: "nothing to fix: the same physical device has a newer token, which receives the push",
     SkipReason.OTHER_PLATFORM: "include this platform in the message",
     SkipReason.NO_CONTENT: "add content for this platform: a title, a message or a custom_payload",
+    SkipReason.NO_KEYS: "register the browser again, with the keys of its subscription",
     SkipReason.NO_ROUTE: "add credentials for this platform, app and environment",
 }
 
@@ -121,7 +122,9 @@ def _obstacles(facts: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
     yield from _in_the_message(message)
     if isinstance(one.route, NoRoute):
         yield _skip(SkipReason.NO_ROUTE, one.route.reason)
-    elif one.route.pause_reason is not None:
+    if device.no_keys:
+        yield _skip(SkipReason.NO_KEYS, "registered without its encryption keys")
+    if not isinstance(one.route, NoRoute) and one.route.pause_reason is not None:
         said = f"{one.route.name} is paused: {one.route.pause_reason}"
         yield Obstacle(said, f"fix the cause, then resume {one.route.name}")
 

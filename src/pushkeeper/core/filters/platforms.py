@@ -16,18 +16,17 @@ from pushkeeper.core.filters.nodes import (
     Subject,
     Unit,
 )
-from pushkeeper.core.model import PHONES
+from pushkeeper.core.model import Platform
 
 if TYPE_CHECKING:
     from pushkeeper.core.filters.nodes import Node
-    from pushkeeper.core.model import Platform
 
 
 def platforms(node: Node, unit: Unit) -> tuple[Platform, ...]:
     """The platforms that an audience can reach, judged by its filter alone; all of them for an audience of people."""
     if unit is Unit.PERSON:
-        return PHONES
-    return tuple(platform for platform in PHONES if _can(node, platform, be=True))
+        return tuple(Platform)
+    return tuple(platform for platform in Platform if _can(node, platform, be=True))
 
 
 def _can(node: Node, platform: Platform, *, be: bool) -> bool:

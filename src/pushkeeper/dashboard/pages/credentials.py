@@ -1,4 +1,4 @@
-"""Credentials: uploaded, replaced, and tried by a push to a token that nobody has."""
+"""Credentials: uploaded or made, replaced, and tried by a push to a token that nobody has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.delivery.outcome import Accepted, Refused
-from pushkeeper.core.model import Environment
+from pushkeeper.core.model import Environment, Provider
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.attention import expires_at
 from pushkeeper.dashboard.ui import labels
@@ -51,6 +51,8 @@ def page_routes(context: Context) -> Sequence[PageRoute]:
         action(f"{_ADD}/fcm", "credentials.put", room.add_fcm, room.fcm, Role.ADMIN),
         view(f"{_ADD}/apns", room.apns, Role.ADMIN),
         action(f"{_ADD}/apns", "credentials.put", room.add_apns, room.apns, Role.ADMIN),
+        view(f"{_ADD}/webpush", room.webpush, Role.ADMIN),
+        action(f"{_ADD}/webpush", "credentials.put", room.add_webpush, room.webpush, Role.ADMIN),
         view(_ONE, room.show),
         action(f"{_ONE}/probe", "credentials.probe", room.probe, room.show, Role.OPERATOR),
     ]
@@ -78,6 +80,10 @@ class _Credentials:
     async def apns(self, request: PageRequest) -> Response:
         """The form for a signing key or a certificate."""
         return page(request, "credentials_apns.html", former=await self._replaced(request))
+
+    async def webpush(self, request: PageRequest) -> Response:
+        """The form for a VAPID key."""
+        return page(request, "credentials_webpush.html", former=await self._replaced(request))
 
     async def _replaced(self, request: PageRequest) -> CredentialFacts | None:
         """The credentials in whose place others are uploaded, of which what may stay is filled in."""
@@ -116,15 +122,25 @@ class _Credentials:
         )
         return await self._put(request, read)
 
+    async def add_webpush(self, request: PageRequest) -> ActionResult:
+        form = request.form
+        new = self._context.providers.vapid(
+            subject=form.text("subject"),
+            app=form.text("app"),
+            private_key=form.files.get("private_key") or None,
+            endpoint_url=form.text("endpoint") or None,
+            ca_pem=_ca(request),
+        )
+        return await self._put(request, new)
+
     async def _put(self, request: PageRequest, new: NewCredential) -> ActionResult:
         credential_id, replaced = await self._credentials.put(request.actor, request.workspace_id, new)
         said = "Credentials replaced. Queued pushes are being sent." if replaced else "Credentials saved."
         if (ends_at := new.facts.get("expires_at")) and ends_at - datetime.now(UTC) < EXPIRES_SOON:
             said += f" The certificate expires on {ends_at:%Y-%m-%d}."
-        answer = see_other(
-            request.to("routes", "credentials", credential_id),
-            self._names.note(f"{said} You can test them now; no device receives a push."),
-        )
+        if new.provider is not Provider.WEBPUSH:
+            said += " You can test them now; no device receives a push."
+        answer = see_other(request.to("routes", "credentials", credential_id), self._names.note(said))
         return ActionResult(answer=answer)
 
     async def show(self, request: PageRequest) -> Response:
@@ -135,7 +151,15 @@ class _Credentials:
             for one in await self._context.services.routes.all(request.workspace_id)
             if one.route.credential_id == found.credential_id
         ]
-        return page(request, "credential.html", credential=found, expires_at=expires_at(found), routes=routes)
+        left = await self._credentials.on_former_keys(request.workspace_id, found.credential_id)
+        return page(
+            request,
+            "credential.html",
+            credential=found,
+            expires_at=expires_at(found),
+            routes=routes,
+            on_former_keys=left,
+        )
 
     async def probe(self, request: PageRequest) -> ActionResult:
         """Ask the provider, with a token that nobody has."""

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 MOST = 500
 _WITHIN_S = 5.0
-SERVICES = {"fcm": "FCM", "apns": "APNs", "apns_sandbox": "APNs’ sandbox"}  # noqa: RUF001 - an apostrophe
+SERVICES = {"fcm": "FCM", "apns": "APNs", "apns_sandbox": "APNs’ sandbox", "webpush": "Web Push"}  # noqa: RUF001 - an apostrophe
 TROUBLES = {"key": "rejects the key", "throttle": "is rate-limited", "outage": "is down"}
 _DEVICES = {
     "uninstall": ("sent", ""),

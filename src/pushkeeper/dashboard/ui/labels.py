@@ -100,6 +100,14 @@ STEP_NAMES: Mapping[str, str] = {
     "attempts": "Attempts",
     "reports": "App events",
 }
+PROVIDER_NAMES: Mapping[str, str] = {"apns": "APNs", "fcm": "FCM", "webpush": "Web Push"}
+BROWSER_SERVICE_NAMES: Mapping[str, str] = {
+    "google": "Google",
+    "mozilla": "Mozilla",
+    "apple": "Apple",
+    "microsoft": "Microsoft",
+    "other": "other push services",
+}
 PLATFORM_NAMES: Mapping[str, str] = {"ios": "iOS", "android": "Android", "web": "Web"}
 
 
@@ -238,7 +246,7 @@ def activity_told(told: Mapping[str, Any]) -> ActivityText:
 
 def answer_of(provider: str | None, status: int | None, reason: str | None) -> str:
     """The provider's response; empty if it was not asked."""
-    name = {"apns": "APNs", "fcm": "FCM"}.get(provider or "", provider or "")
+    name = PROVIDER_NAMES.get(provider or "", provider or "")
     return " ".join(str(part) for part in (name, status, reason) if part)
 
 

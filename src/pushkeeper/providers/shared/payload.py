@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4096
 MAX_COLLAPSE_ID_BYTES = 64
 # Room for a device's own values when the devices are not known yet: APNs guarantees no length of a token.
-_USUAL_TOKEN_CHARACTERS = {Provider.APNS: 64, Provider.FCM: 163}
+_USUAL_TOKEN_CHARACTERS = {Provider.APNS: 64, Provider.FCM: 163, Provider.WEBPUSH: 250}
 
 _IDENTITY_CHARACTERS = 36
 
@@ -192,7 +192,7 @@ def require_size(size_bytes: int, content: Content, platform: Platform, provider
     """Raise TooLarge, naming the field that takes most, when a payload is over what the push services take."""
     if size_bytes <= MAX_BYTES:
         return
-    field = _largest_field(content, platform)
+    field = largest_field(content, platform)
     service = {Provider.APNS: "APNs", Provider.FCM: "FCM"}[provider]
     raise TooLarge(
         field,
@@ -200,7 +200,8 @@ def require_size(size_bytes: int, content: Content, platform: Platform, provider
     )
 
 
-def _largest_field(content: Content, platform: Platform) -> str:
+def largest_field(content: Content, platform: Platform) -> str:
+    """The field that takes most of a push."""
     if platform.value in content.custom_payload:
         return f"custom_payload.{platform}"
     sizes = {

@@ -37,12 +37,15 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 class NoResponse:
     """Why there is no response; `detail` is for people (an errno, an RST code, a GOAWAY's debug text).
 
-    `certificate_refused` marks the server's TLS alert on our own client certificate.
+    `certificate_refused` marks the server's TLS alert on our own client certificate, `no_http2` a server that speaks
+    HTTP/1.1 alone, and `not_permitted` an address that may not be called.
     """
 
     silence: Silence
     detail: str = ""
     certificate_refused: bool = False
+    no_http2: bool = False
+    not_permitted: bool = False
 
 
 Answer: TypeAlias = Response | NoResponse

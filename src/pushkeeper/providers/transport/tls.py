@@ -19,9 +19,11 @@ from pushkeeper.errors import BadRequest
 from pushkeeper.providers.transport.response import NoResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pushkeeper.core.model import Secret
 
-_ALPN = "h2"
+HTTP2 = "h2"
 _READ_BYTES = 1 << 18
 # What a server says of a client's certificate (RFC 8446, 6.2), in OpenSSL's spelling.
 _CERTIFICATE_ALERTS = (
@@ -38,17 +40,36 @@ _CERTIFICATE_ALERTS = (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a service is, and whom we trust to be it."""
+    """Where a service is, and whom we trust to be it.
+
+    Attributes:
+        permits: whether an address that the host resolves to may be connected to; None where the operator named the host.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext
+    permits: Callable[[str], bool] | None = None
 
 
-def tls_context(ca_pem: str | None = None, client_certificate: Secret | None = None) -> ssl.SSLContext:
-    """A client's context for HTTP/2: TLS 1.2 or newer, names and chains checked.
+class NotHttp2(ConnectionRefusedError):
+    """The server does not speak HTTP/2."""
 
-    `ca_pem` takes the place of the system's CAs; `client_certificate` is PEM with the chain and its private key.
+
+class NotPermitted(PermissionError):
+    """The host resolves to an address that may not be called."""
+
+
+def tls_context(
+    ca_pem: str | None = None,
+    client_certificate: Secret | None = None,
+    *,
+    protocols: Sequence[str] = (HTTP2,),
+) -> ssl.SSLContext:
+    """A client's context: TLS 1.2 or newer, names and chains checked.
+
+    `ca_pem` takes the place of the system's CAs; `client_certificate` is PEM with the chain and its private key;
+    `protocols` are what is offered (ALPN), the best first.
 
     Raises:
         BadRequest: the CA, or the certificate with its key, cannot be read.
@@ -59,7 +80,7 @@ def tls_context(ca_pem: str | None = None, client_certificate: Secret | None = N
         raise BadRequest("ca_pem", "must be one or more certificates in PEM.") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols([_ALPN])
+    context.set_alpn_protocols(list(protocols))
     if client_certificate is not None:
         _load(context, client_certificate.value)
     return context
@@ -82,7 +103,13 @@ def failure(error: Exception) -> NoResponse:
     detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
         return NoResponse(Silence.UNTRUSTED, detail)
-    return NoResponse(Silence.NOT_SENT, detail, certificate_refused=_refuses_certificate(error))
+    return NoResponse(
+        Silence.NOT_SENT,
+        detail,
+        certificate_refused=_refuses_certificate(error),
+        no_http2=isinstance(error, NotHttp2),
+        not_permitted=isinstance(error, NotPermitted),
+    )
 
 
 def _refuses_certificate(error: Exception) -> bool:
@@ -132,7 +159,7 @@ class Channel:
             OSError: any of it failed; `ssl.SSLError`, `socket.gaierror` and `TimeoutError` are of that kind.
         """
         async with asyncio.timeout(timeout_s):
-            sock = await _connect(endpoint, timeout_s)
+            sock = await connected(endpoint, timeout_s)
             try:
                 return await cls._shake_hands(sock, endpoint)
             except BaseException:
@@ -161,8 +188,8 @@ class Channel:
                     await loop.sock_sendall(sock, outgoing.read())
                 raise
         await loop.sock_sendall(sock, outgoing.read())
-        if tls.selected_alpn_protocol() != _ALPN:
-            raise ConnectionRefusedError("the server does not speak HTTP/2")
+        if tls.selected_alpn_protocol() != HTTP2:
+            raise NotHttp2("the server does not speak HTTP/2")
         return cls(sock, tls, incoming, outgoing)
 
     def start(self, receiver: Receiver) -> None:
@@ -274,13 +301,21 @@ class Channel:
                 self._receiver.writable()
 
 
-async def _connect(endpoint: Endpoint, timeout_s: float) -> socket.socket:
-    """Ask DNS anew, and take the first address that answers; none may use up the time of the others."""
+async def connected(endpoint: Endpoint, timeout_s: float) -> socket.socket:
+    """Ask DNS again, and take the first address that answers; none may use up the time of the others.
+
+    Where one of the addresses may not be called, none is: a mixed answer is a mistake or an attack.
+
+    Raises:
+        OSError: none of them answers, or one is not permitted (`NotPermitted`).
+    """
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(f"no host name: {error}") from error
+    if endpoint.permits is not None and not all(endpoint.permits(str(address[0])) for *_, address in found):
+        raise NotPermitted("the host resolves to an address that is not public")
     last = OSError("the name has no address")
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)

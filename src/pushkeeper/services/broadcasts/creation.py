@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pushkeeper.core.broadcasts.schedule import AT_ONCE, passes
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.filters.platforms import platforms
-from pushkeeper.core.model import Content
+from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import BadRequest, Forbidden, NotFound
 from pushkeeper.services.audiences import read_whole
 from pushkeeper.services.broadcasts.recipients import resolve, resolve_devices
-from pushkeeper.services.messages.templates import ContentCheck, SendOptions, to_all_phones
+from pushkeeper.services.messages.templates import ContentCheck, SendOptions
 from pushkeeper.store.admin import credentials
 from pushkeeper.store.broadcasts import broadcasts
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState, Definition
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.broadcasts.schedule import Schedule
     from pushkeeper.core.messages.personalize import WhenUndefined
-    from pushkeeper.core.model import DeviceId, PersonId, Platform, Token, WorkspaceId
+    from pushkeeper.core.model import DeviceId, PersonId, Token, WorkspaceId
     from pushkeeper.services.broadcasts.recipients import Recipient
     from pushkeeper.services.messages.templates import Checks, MessageContent
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
@@ -142,11 +142,11 @@ class Creation:
     async def _addressed(self, workspace: WorkspaceId, request: BroadcastRequest) -> Collection[Platform]:
         """The platforms that its audience can have."""
         if request.audience is None:
-            return await to_all_phones()
+            return tuple(Platform)
         try:
             node = await read_whole(self._database.of(workspace).rows, workspace, request.audience)
         except BadRequest:
-            return await to_all_phones()  # refused later, with its own error
+            return tuple(Platform)  # refused later, with its own error
         return platforms(node, request.unit)
 
 

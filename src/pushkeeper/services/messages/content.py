@@ -9,7 +9,7 @@ from pushkeeper.core.model import Content, Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 
-_PAYLOAD_PLATFORMS = frozenset({Platform.IOS.value, Platform.ANDROID.value})
+_PAYLOAD_PLATFORMS = frozenset(platform.value for platform in Platform)
 
 
 def content_of(body: dict[str, Any]) -> Content:
@@ -40,7 +40,7 @@ def _custom_payload(given: object) -> dict[str, dict[str, Any]]:
     field = "custom_payload"
     payloads = validation.optional_object(given, field)
     if unknown := sorted(set(payloads) - _PAYLOAD_PLATFORMS):
-        raise BadRequest(field, f"expected ios or android, not {unknown[0][:40]!r}")
+        raise BadRequest(field, f"expected ios, android or web, not {unknown[0][:40]!r}")
     return {
         platform: validation.as_object(payload, f"{field}.{platform}")
         for platform, payload in payloads.items()

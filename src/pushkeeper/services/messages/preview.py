@@ -17,7 +17,7 @@ from pushkeeper.core.messages.personalize import (
     RenderContext,
     WhenUndefined,
 )
-from pushkeeper.core.model import Platform
+from pushkeeper.core.model import PHONES, Platform, Provider
 from pushkeeper.errors import BadRequest
 from pushkeeper.rendering.frames import Rendered
 from pushkeeper.store.admin import credentials
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.devices.pages import ShownDevice
 
-PLATFORMS = (Platform.IOS, Platform.ANDROID)
 _WITHIN_S = 10.0
 _NOT_YET = "rendering timed out because the server is busy; try again"
 _LOOKED_AT = 20  # devices of the newest people, among whom one is of the platform
@@ -68,10 +67,12 @@ class Previews:
     ) -> list[PlatformPreview]:
         """What a letter says on each platform to the newest person in an audience who has such a device.
 
-        `node` is the audience's filter; of None, everybody is in it.
+        `node` is the audience's filter; of None, everybody is in it. A browser is only shown to whoever can send to one.
         """
+        services = await credentials.services(self._database, workspace)
+        platforms = (*PHONES, Platform.WEB) if Provider.WEBPUSH in services else PHONES
         return list(
-            await asyncio.gather(*(self._on(workspace, letter, (node, unit), one) for one in PLATFORMS))
+            await asyncio.gather(*(self._on(workspace, letter, (node, unit), one) for one in platforms))
         )
 
     async def _on(

@@ -13,7 +13,7 @@ from pushkeeper.core.filters.nodes import BadFilter
 from pushkeeper.core.messages import personalize
 from pushkeeper.core.messages.liquid import BadTemplate
 from pushkeeper.core.messages.personalize import PersonalizedContent
-from pushkeeper.core.model import PHONES, Content
+from pushkeeper.core.model import PHONES, Content, Platform
 from pushkeeper.errors import BadRequest, NotFound, TooLarge
 from pushkeeper.services.audit import audited
 from pushkeeper.store.admin import credentials
@@ -23,7 +23,7 @@ from pushkeeper.store.messages.templates import Draft, Template, TemplateKind
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
-    from pushkeeper.core.model import Platform, Provider, WorkspaceId
+    from pushkeeper.core.model import Provider, WorkspaceId
     from pushkeeper.errors import Path
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Database
@@ -159,7 +159,7 @@ async def snippets_of(texts: Sequence[str]) -> set[str]:
 
 def says_something(content: Content) -> list[Platform]:
     """The platforms that a content has text for."""
-    return [platform for platform in PHONES if content.says_something_to(platform)]
+    return [platform for platform in Platform if content.says_something_to(platform)]
 
 
 async def to_all_phones() -> Collection[Platform]:

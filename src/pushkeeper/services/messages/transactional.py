@@ -21,7 +21,7 @@ from pushkeeper.services.messages.templates import (
 from pushkeeper.store.admin import credentials
 from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
-from pushkeeper.store.devices import devices, registration
+from pushkeeper.store.devices import browser_keys, devices, registration
 from pushkeeper.store.messages import messages, templates
 from pushkeeper.store.messages.templates import Draft, TemplateKind
 from pushkeeper.store.people import placeholders, resolution
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import Content, WorkspaceId
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.services.messages.templates import Checks
+    from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.devices.devices import Registration
@@ -98,9 +99,13 @@ class _Accepted:
 class TransactionalPushes:
     """Accepts messages into the queue."""
 
-    def __init__(self, database: Database, checks: Checks) -> None:
-        """Take a database and, for each platform, what its providers have to say against a content."""
+    def __init__(self, database: Database, checks: Checks, vault: Vault | None = None) -> None:
+        """Take a database and, for each platform, what its providers have to say against a content.
+
+        `vault` seals the keys of browsers, which are refused without one.
+        """
         self._database = database
+        self._vault = vault
         self._check = ContentCheck(database, checks)
         self._accept = Combiner(self._commit, _keys, name="sending")
 
@@ -126,7 +131,7 @@ class TransactionalPushes:
         if push.send_at is not None and push.send_at > now + timedelta(days=MAX_DAYS_AHEAD):
             raise BadRequest("send_at", f"cannot be more than {MAX_DAYS_AHEAD} days ahead")
         send_at = max(push.send_at or now, now)
-        answer = await self._accept(_Accepted(push, letter, now, send_at))
+        answer = await self._accept(_Accepted(self._sealed(push), letter, now, send_at))
         if isinstance(answer, Forbidden):
             raise answer
         if push.auto_create and letter.template_id is None:
@@ -168,6 +173,12 @@ class TransactionalPushes:
     async def drain(self) -> None:
         """Wait until all that was accepted is committed."""
         await self._accept.drain()
+
+    def _sealed(self, push: TransactionalPush) -> TransactionalPush:
+        device = push.custom_device
+        if device is None:
+            return push
+        return replace(push, custom_device=browser_keys.seal(self._vault, push.naming.workspace_id, device))
 
     async def _addressed(self, push: TransactionalPush) -> Collection[Platform]:
         """The platforms of the devices that a push is for."""

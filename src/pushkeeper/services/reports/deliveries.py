@@ -10,7 +10,7 @@ from pushkeeper.core.delivery.delivery_id import read_unsigned
 from pushkeeper.errors import NotFound
 from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
-from pushkeeper.store.devices import devices
+from pushkeeper.store.devices import counts
 from pushkeeper.store.messages import messages, template_series
 from pushkeeper.store.messages.messages import DeliveriesFilter, DeliveryFacts, PushRecord
 from pushkeeper.store.messages.messages import Page as DeliveriesPage
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, Token, WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.devices.devices import Count
+    from pushkeeper.store.devices.counts import Count
     from pushkeeper.store.messages.messages import AnswerCount, ListedDelivery, Page
     from pushkeeper.store.messages.template_series import Period
     from pushkeeper.store.messages.templates import Template
@@ -197,7 +197,7 @@ class DeliveryReports:
 
     async def device_counts(self, workspace: WorkspaceId) -> list[Count]:
         """Devices by platform and last status."""
-        return await devices.counts(self._database, workspace)
+        return await counts.counts(self._database, workspace)
 
     async def answers(self, workspace: WorkspaceId, *, days: int = 30) -> list[AnswerCount]:
         """What the push services answered to the pushes of the last so many days."""

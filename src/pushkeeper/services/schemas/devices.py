@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.delivery.delivery_id import DeliveryIds
     from pushkeeper.services.routes import DeviceRoute
-    from pushkeeper.store.devices.devices import Count, Device, HistoryLine, PushLine
+    from pushkeeper.store.devices.counts import Count
+    from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine
 
 MAX_DAYS = 366
 # The time of a query: digits, or a text with its zone.

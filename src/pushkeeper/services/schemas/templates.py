@@ -83,6 +83,7 @@ class NewContent(TemplateContent, frozen=True, kw_only=True):
     ttl_s: Ttl | None = None
     ios: PlatformContent | None = None
     android: PlatformContent | None = None
+    web: PlatformContent | None = None
 
     def content(self) -> Content:
         """The same, as it is stored.
@@ -90,7 +91,7 @@ class NewContent(TemplateContent, frozen=True, kw_only=True):
         Raises:
             BadRequest: a field is malformed.
         """
-        otherwise = {Platform.ANDROID: self.android, Platform.IOS: self.ios}
+        otherwise = {Platform.ANDROID: self.android, Platform.IOS: self.ios, Platform.WEB: self.web}
         return msgspec.structs.replace(
             super().content(),
             priority=self.priority,

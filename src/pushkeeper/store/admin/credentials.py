@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pushkeeper.core.model import Environment, Provider, Secret, WorkspaceId
+from pushkeeper.core.model import BROWSER_SERVICES, Environment, Provider, Secret, WorkspaceId
 from pushkeeper.errors import NotFound
 from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.statements import nothing_else
 from pushkeeper.store.delivery import held_refusals, routes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from pushkeeper.store.admin.vault import Vault
@@ -24,12 +24,19 @@ if TYPE_CHECKING:
 SQL = load_queries(__name__)
 
 EXPIRES_SOON = timedelta(days=30)
-NOT_SET_UP = "This workspace has no FCM or APNs credentials. Add them under Routes, or with `pushkeeper credentials add`"
+NOT_SET_UP = "This workspace has no FCM or APNs credentials, and no VAPID key. Add them under Routes, or with `pushkeeper credentials add`"
+
+
+_LEGS: Mapping[Provider, Sequence[str]] = {
+    Provider.APNS: [""],
+    Provider.FCM: ["", "apple"],
+    Provider.WEBPUSH: [service.value for service in BROWSER_SERVICES],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCredential:
-    """What a workspace sends with. `app` is APNs' topic or FCM's project; `facts` may be shown to anybody."""
+    """What a workspace sends with. `app` is APNs' topic, FCM's project or a name for a site; `facts` may be shown to anybody."""
 
     provider: Provider
     kind: str
@@ -39,6 +46,10 @@ class NewCredential:
     secret: Secret
     endpoint_url: str | None = None
     ca_pem: str | None = None
+
+
+# What is stored of a new credential and the one that it comes in the place of.
+Joined: TypeAlias = "Callable[[NewCredential, NewCredential], NewCredential]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +73,28 @@ class AppleApp:
 
 
 async def put(
-    database: Database, vault: Vault, workspace: WorkspaceId, new: NewCredential, also: Also = nothing_else
+    database: Database,
+    vault: Vault,
+    workspace: WorkspaceId,
+    new: NewCredential,
+    also: Also = nothing_else,
+    *,
+    joined: Joined | None = None,
 ) -> int:
-    """Add or replace a credential and return its id.
+    """Add or replace a credential and return its id; `joined` makes of it and the former one what is stored.
 
     Its routes go on, and have to prove themselves again; what was held on them is sent again. `also` is done in the same
     transaction.
     """
+    label = _label(workspace, new.provider, new.app, new.environment)
 
     async def work(connection: Connection) -> int:
+        stored = new
+        if joined is not None:
+            key = (workspace, new.provider.value, new.app, new.environment.value)
+            if (former := await connection.fetchrow(SQL["former"], *key)) is not None:
+                facts, secret = former["facts"], vault.open(former["sealed"], label)
+                stored = joined(new, replace(new, facts=facts, secret=secret))
         credential_id: int = await connection.fetchval(
             SQL["put"],
             workspace,
@@ -78,14 +102,13 @@ async def put(
             new.kind,
             new.app,
             new.environment.value,
-            new.facts,
-            vault.seal(new.secret, _label(workspace, new.provider, new.app, new.environment)),
+            stored.facts,
+            vault.seal(stored.secret, label),
             new.endpoint_url,
             new.ca_pem,
         )
         await also(connection)
-        legs = ["", "apple"] if new.provider is Provider.FCM else [""]
-        opened = await routes.fresh(connection, workspace, credential_id, legs)
+        opened = await routes.fresh(connection, workspace, credential_id, _LEGS[new.provider])
         while await held_refusals.discard(connection, opened, (held_refusals.UNPROVEN, held_refusals.GUARD)):
             pass
         return credential_id

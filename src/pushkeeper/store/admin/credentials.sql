@@ -14,6 +14,12 @@ returning credential_id;
 select exists (
     select from credentials where workspace_id = $1 and provider = $2 and app = $3 and environment = $4);
 
+-- name: former
+-- The credential that one for the same app and environment comes in the place of, until the transaction ends.
+select facts, sealed from credentials
+where workspace_id = $1 and provider = $2 and app = $3 and environment = $4
+for update;
+
 -- name: read
 -- A credential with its sealed secret.
 select credential_id, workspace_id, provider, kind, app, environment, facts, sealed, endpoint_url, ca_pem,

@@ -67,7 +67,7 @@ class ClaimedBatch:
 
 
 class ClaimedDevice(msgspec.Struct, frozen=True, gc=False):
-    """A device as it stands when its batch is claimed."""
+    """A device as it stands when its batch is claimed; the keys of a browser's subscription are sealed."""
 
     # Structs, as there are two for each push: a dataclass costs ten times as much to make.
     person_id: PersonId
@@ -79,6 +79,8 @@ class ClaimedDevice(msgspec.Struct, frozen=True, gc=False):
     status: LastStatus
     generation: int
     registered_at: datetime
+    browser_keys: bytes | None = None
+    vapid_key: str | None = None
 
     @property
     def shape(self) -> TokenShape:
@@ -228,6 +230,8 @@ def _target(row: Row) -> Target:
         status,
         generation,
         registered_at,
+        browser_keys,
+        vapid_key,
         skip,
         zone,
     ) = row.values()
@@ -243,6 +247,8 @@ def _target(row: Row) -> Target:
             _STATUSES[status],
             generation,
             registered_at,
+            browser_keys,
+            vapid_key,
         )
     return Target(device_id, planned_for, device, skip, zone)
 

@@ -125,13 +125,13 @@ planned as (
     from claimed c cross join lateral (
         select device_id from devices d
         where d.workspace_id = c.workspace_id and d.person_id = c.person_id
-        order by d.status = 'suppressed' or d.platform = 'web', d.last_used desc, d.device_id
+        order by d.status = 'suppressed' or coalesce(d.platform <> all (c.platforms), d.platform = 'web'), d.last_used desc, d.device_id
         limit 1
     ) d
     where c.pick = 'last_used'
 )
 select p.batch_id, p.device_id, p.planned_for, d.person_id, d.token, d.id_kind, d.platform, d.app, d.environment,
-    d.status, d.generation, d.registered_at,
+    d.status, d.generation, d.registered_at, d.browser_keys, d.vapid_key,
     skip_reason(
         d.person_id = p.planned_for, d.status, w.unsubscribed, w.attributes, d.attributes,
         exists (select from later_tokens(d.workspace_id, d.person_id, d.platform, phone_of(d.attributes), d.last_used, d.device_id)),

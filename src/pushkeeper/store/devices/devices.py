@@ -13,6 +13,7 @@ import msgspec
 
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.model import (
+    Browser,
     DeviceId,
     Environment,
     IdKind,
@@ -45,6 +46,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     `attributes` merge into those that the same person's device has, and None removes one. `dropped_attributes` are the names of
     those that cannot be kept, each with the reason. `must_register` says that a device which would have more attributes than
     it may is registered all the same, with those that it has.
+
+    `browser` has the keys of a browser's subscription until they are sealed: then `browser_keys` are those, and `vapid_key` is
+    the id of the VAPID key that it subscribed with, None where it does not say.
     """
 
     token: Token
@@ -57,6 +61,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     dropped_attributes: dict[str, str] = {}
     must_register: bool = False
     request_id: str = ""
+    browser: Browser | None = None
+    browser_keys: bytes | None = None
+    vapid_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +142,6 @@ class HistoryLine:
     request_id: str | None
     strikes: int | None
     undone: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    platform: Platform
-    status: LastStatus
-    devices: int
 
 
 async def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
@@ -310,12 +310,6 @@ async def history(
         SQL["history"], workspace, device_id(workspace, token), limit, person
     )
     return [HistoryLine(**row) for row in rows]
-
-
-async def counts(database: Database, workspace: WorkspaceId) -> list[Count]:
-    """How many devices there are of each platform and last status."""
-    rows = await database.of(workspace).rows(SQL["counts"], workspace)
-    return [Count(Platform(row["platform"]), LastStatus(row["status"]), row["devices"]) for row in rows]
 
 
 def as_device(row: Row) -> Device:

@@ -182,14 +182,6 @@ where workspace_id = $1 and device_id in ($2, shared_device($2, $4))
 order by at desc, history_id desc
 limit $3;
 
--- name: counts
--- Devices by platform and last status.
-select platform, status, count(*) as devices
-from devices
-where workspace_id = $1
-group by platform, status
-order by platform, status;
-
 -- name: held
 -- The devices that these people have by these keys of tokens.
 select k.key, d.person_id, d.device_id

@@ -35,7 +35,7 @@ class ToRegister(NamedTuple):
 async def register(
     connection: Connection, registrations: Sequence[tuple[WorkspaceId, PersonId, Registration]]
 ) -> set[DeviceId]:
-    """Add devices, or refresh or move the ones that are there; no two may be the same device.
+    """Add devices, or refresh or move the ones that are there; no two may be the same device, and all keys are sealed.
 
     A person's device that is known by a registration token becomes that of the installation id that the token begins with.
 
@@ -100,7 +100,9 @@ def arguments(registrations: Mapping[DeviceId, ToRegister]) -> list[object]:
             to.registration.last_used,
             to.registration.request_id,
             to.registration.dropped_attributes,
+            to.registration.browser_keys,
+            to.registration.vapid_key,
         )
         for key, to in registrations.items()
     ]
-    return [*columns(rows, 17), MAX_ATTRIBUTES, GONE_CHANNEL]
+    return [*columns(rows, 19), MAX_ATTRIBUTES, GONE_CHANNEL]

@@ -3,8 +3,9 @@
 -- name: register
 -- Devices as their people tell of them, each with its line of history. One that is there gets a new generation, without
 -- strikes, for the person who registered it now, who does not get to see what was kept of it for another. One that would
--- have more than $18 attributes is refused and unchanged. Where tokens are shared, a person gets a device of their own
--- beside those of others, save where they have one already. Workers hear on channel $19 of each device that moved.
+-- have more than $20 attributes is refused and unchanged. Where tokens are shared, a person gets a device of their own
+-- beside those of others, save where they have one already. A browser stays with the VAPID key that it subscribed with, which is
+-- the current one where the app does not say. Workers hear on channel $21 of each device that moved.
 --
 -- A person is given by their key, or by an identifier, in which case they are made if nobody has it. Not returned, and to be
 -- tried again in the long way (`people/ingest.py`), are: a device or a person whom somebody is creating at this moment, a
@@ -16,9 +17,11 @@
 with asked as (
     select * from unnest(
         $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[], $15::timestamptz[], $16::text[], $17::jsonb[])
+        $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[], $15::timestamptz[], $16::text[], $17::jsonb[],
+        $18::bytea[], $19::text[])
         as a (key, workspace_id, given_person_id, identifier_kind, identifier_key, identifier, identifier_hash, token,
-              id_kind, platform, app, environment, attributes, removed, last_used, request_id, dropped_attributes)
+              id_kind, platform, app, environment, attributes, removed, last_used, request_id, dropped_attributes,
+              browser_keys, vapid_key)
 ),
 found as (
     select a.*, coalesce(a.given_person_id, i.person_id, nextval('people_person_id_seq')) as person_id,
@@ -66,7 +69,7 @@ locked as (
     for update of d
 ),
 before as (
-    select l.*, (select count(*) from jsonb_object_keys(merged)) <= $18 as fits from locked l
+    select l.*, (select count(*) from jsonb_object_keys(merged)) <= $20 as fits from locked l
 ),
 changed as (
     update devices d set
@@ -83,16 +86,20 @@ changed as (
         generation = b.generation,
         stale_generation = null,
         registered_at = now(),
-        last_used = case when d.person_id = b.person_id then greatest(d.last_used, b.last_used) else b.last_used end
+        last_used = case when d.person_id = b.person_id then greatest(d.last_used, b.last_used) else b.last_used end,
+        browser_keys = coalesce(b.browser_keys, d.browser_keys),
+        vapid_key = case when b.browser_keys is null then d.vapid_key
+            else coalesce(b.vapid_key, d.vapid_key, current_vapid_key(d.workspace_id, coalesce(b.app, d.app))) end
     from before b
     where d.workspace_id = b.workspace_id and d.device_id = b.device_id and b.fits
     returning d.device_id, d.workspace_id, d.person_id, d.status, d.generation, b.request_id, b.old_person_id, b.old_status
 ),
 made as (
     insert into devices (device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes,
-        dropped_attributes, generation, last_used, shared)
+        dropped_attributes, generation, last_used, shared, browser_keys, vapid_key)
     select device_id, workspace_id, person_id, token, id_kind, platform, coalesce(app, ''), coalesce(environment, ''),
-        attributes, dropped_attributes, generation, last_used, device_id <> key
+        attributes, dropped_attributes, generation, last_used, device_id <> key, browser_keys,
+        case when browser_keys is not null then coalesce(vapid_key, current_vapid_key(workspace_id, coalesce(app, ''))) end
     from given
     where device_id not in (select device_id from before)
     order by device_id
@@ -116,7 +123,7 @@ from given
 where (device_id in (select device_id from made)) is true
 union all
 select key, person_id, not fits,
-    case when fits and person_id <> old_person_id then pg_notify($19, encode(device_id, 'hex')) is not null end
+    case when fits and person_id <> old_person_id then pg_notify($21, encode(device_id, 'hex')) is not null end
 from before;
 
 -- name: become_fid

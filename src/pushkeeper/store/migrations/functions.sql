@@ -467,9 +467,15 @@ create or replace function merged_preferences(had jsonb, had_at jsonb, attribute
     from found f
 $$;
 
--- Of which push service the token of an iPhone can be; the same as `token_shape` of core/model.py.
+-- Of which push service the token of an iPhone can be, or the endpoint of a browser is; the same as `token_shape` of core/model.py.
 create or replace function token_shape(platform text, token text) returns text language sql immutable parallel safe as $$
     select case
+        when platform = 'web' then case
+            when token ~ '^https://fcm\.googleapis\.com/' then 'google'
+            when token ~ '^https://[a-z0-9.-]+\.push\.services\.mozilla\.com/' then 'mozilla'
+            when token ~ '^https://[a-z0-9.-]+\.push\.apple\.com/' then 'apple'
+            when token ~ '^https://[a-z0-9.-]+\.notify\.windows\.com/' then 'microsoft'
+            else 'other' end
         when platform <> 'ios' then ''
         when token ~ '^[0-9A-Fa-f]+$' then 'apns'
         when position(':' in token) > 0 or token ~ '^[A-Za-z0-9_-]{22}$' then 'fcm'
@@ -553,3 +559,11 @@ create or replace function keep_message_id() returns trigger language plpgsql as
 begin
     raise exception 'the message of broadcast % keeps its id', old.broadcast_id using errcode = 'integrity_constraint_violation';
 end $$;
+
+-- The id of the VAPID key that a browser subscribes with now: that of its app's credentials, or of the only ones that there are.
+create or replace function current_vapid_key(workspace_id bigint, app text) returns text language sql stable parallel safe as $$
+    select min(c.facts ->> 'key_id')
+    from credentials c
+    where c.workspace_id = current_vapid_key.workspace_id and c.provider = 'webpush' and current_vapid_key.app in ('', c.app)
+    having count(*) = 1
+$$;
