@@ -23,15 +23,16 @@ from pushkeeper.simulator.profiles import FRIENDLY
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people.people import PersonReference
 from support.engine import Engine, Tenant, engine, eventually
+from support.examples import devices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.store.db.database import Database
 
-PHONES = 2_400
+PHONES = devices(960)
 HANDS = 16
-CALLS = 3_000
+CALLS = PHONES * 5 // 4
 BROADCASTS = 3
 # From a commit until a worker in the same event loop, busy with two thousand pushes a second, has heard of it. A push
 # that was forgotten somewhere would be seen seconds later: in a queue, in a lane, or behind another to the same phone.
