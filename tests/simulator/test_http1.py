@@ -181,7 +181,6 @@ async def test_a_connection_is_told_to_go_and_answers_what_it_took(desk, connect
 
 CONNECTIONS = [
     replace(FCM_CONNECTION, max_requests=1, idle_timeout_s=None),
-    replace(FCM_CONNECTION, max_age_s=0.0001, idle_timeout_s=None),
     replace(FCM_CONNECTION, idle_timeout_s=0.05),
 ]
 
@@ -191,6 +190,18 @@ async def test_a_connection_ends_when_its_time_has_come(behaving, connect, conne
     desk = await behaving(behaviour=Behaviour(fcm_connection=connection))
     client = await connect(desk, desk.simulator.fcm_url)
     assert (await client.ask(PATH, desk.bearer(), message(desk.android())))[0] == 200
+    assert await client.ended()
+
+
+async def test_a_connection_that_has_become_old_ends_with_its_next_answer(behaving, connect):
+    old = replace(FCM_CONNECTION, max_age_s=0.01, idle_timeout_s=None)
+    desk = await behaving(behaviour=Behaviour(fcm_connection=old))
+    client = await connect(desk, desk.simulator.fcm_url)
+    async with asyncio.timeout(60):
+        while (await client.ask(PATH, desk.bearer(), message(desk.android())))[1].get(
+            b"connection"
+        ) != b"close":
+            pass
     assert await client.ended()
 
 
