@@ -17,7 +17,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import DeviceId, PersonId, device_id
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.store import explanations
-from pushkeeper.store.delivery import routes
+from pushkeeper.store.delivery import routes, sending
 from pushkeeper.store.devices import devices
 from pushkeeper.store.people import people, segments
 
@@ -95,8 +95,15 @@ class Explanations:
                 )
                 for key in everything
             ],
+            pause=await self._pause(workspace),
         )
         return explain.explain(facts)
+
+    async def _pause(self, workspace: WorkspaceId) -> explain_facts.SendingPause | None:
+        found = await sending.one(self._database, workspace)
+        if found is None:
+            return None
+        return explain_facts.SendingPause(paused_at=found.paused_at, reason=found.reason)
 
     async def _message(
         self, workspace: WorkspaceId, said: str | None

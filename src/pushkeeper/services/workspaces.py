@@ -9,7 +9,14 @@ from msgspec import structs
 from pushkeeper.services import typed
 from pushkeeper.services.audit import audited
 from pushkeeper.store.admin import workspaces
-from pushkeeper.store.admin.workspaces import Choice, NewKeys, Options, Workspace, WorkspaceFacts
+from pushkeeper.store.admin.workspaces import (
+    Choice,
+    NamedWorkspace,
+    NewKeys,
+    Options,
+    Workspace,
+    WorkspaceFacts,
+)
 from pushkeeper.store.db import cells
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Database
 
-__all__ = ["Choice", "NewKeys", "Options", "Workspace", "WorkspaceFacts", "Workspaces"]
+__all__ = ["Choice", "NamedWorkspace", "NewKeys", "Options", "Workspace", "WorkspaceFacts", "Workspaces"]
 
 
 class Workspaces:
@@ -43,7 +50,7 @@ class Workspaces:
         """Every workspace and how much it holds, oldest first."""
         return await workspaces.list_all(self._database)
 
-    async def names(self) -> list[Workspace]:
+    async def names(self) -> list[NamedWorkspace]:
         """The workspaces by their names, a thousand at most."""
         return await workspaces.names(self._database)
 

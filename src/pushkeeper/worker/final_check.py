@@ -62,7 +62,7 @@ def decide(target: Target, message: MessageToSend, ways: RouteTable[Route], now:
     """What becomes of a target at the last hop; the first thing that stands against sending it names the reason."""
     if message.cancelled:
         return Skip(SkipReason.CANCELLED)
-    if message.paused:
+    if message.paused and now < message.expires_at:
         return Later(now)
     device = target.device
     if device is None:

@@ -208,6 +208,13 @@ class DeviceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     zone: str | None = None
 
 
+class SendingPause(msgspec.Struct, frozen=True, kw_only=True):
+    """Since when all sending of the workspace is paused, and why."""
+
+    paused_at: datetime
+    reason: str
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known. `person` is whom it is about; None when nobody has that name, or the device is nobody's."""
 
@@ -215,3 +222,4 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     person: Person | None
     message: Message | None
     devices: Sequence[DeviceEvidence]
+    pause: SendingPause | None = None

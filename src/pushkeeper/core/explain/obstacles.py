@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pushkeeper.core.delivery.eligibility import SkipReason, skip_reasons
 from pushkeeper.core.explain.facts import NoRoute
-from pushkeeper.core.explain.trace import PREFERENCES, device_for, ended
+from pushkeeper.core.explain.trace import PREFERENCES, device_for, ended, with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +127,9 @@ def _obstacles(facts: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
     if not isinstance(one.route, NoRoute) and one.route.pause_reason is not None:
         said = f"{one.route.name} is paused: {one.route.pause_reason}"
         yield Obstacle(said, f"fix the cause, then resume {one.route.name}")
+    if facts.pause is not None:
+        said = with_reason("all sending of the workspace is paused", facts.pause.reason)
+        yield Obstacle(said, "resume sending")
 
 
 def _said(reason: SkipReason, device: Device) -> str:

@@ -85,6 +85,9 @@ def of_device(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
         if facts.message is not None and facts.message.content is not None:
             yield _content(facts, one.device)
         yield _route(one)
+    if facts.pause is not None and (one.push is None or one.waiting is not None):
+        said = with_reason("all sending of the workspace is paused", facts.pause.reason)
+        yield TraceStep(step=StepName.ROUTE, so=False, said=said, at=facts.pause.paused_at)
     if facts.message is not None:
         if one.device is not None and facts.message.broadcast is not None:
             yield from _zone(facts.message.broadcast, one)
@@ -223,6 +226,11 @@ def _route(one: DeviceEvidence) -> TraceStep:
         return TraceStep(step=StepName.ROUTE, so=False, said=said, at=route.paused_at)
     proved = "is healthy" if route.accepted_at is not None else "is not verified yet"
     return TraceStep(step=StepName.ROUTE, so=True, said=f"Route {route.name} {proved}", at=route.accepted_at)
+
+
+def with_reason(said: str, reason: str) -> str:
+    """A fact and the reason that somebody gave for it, if any."""
+    return f"{said}: {reason}" if reason else said
 
 
 def _zone(broadcast: Broadcast, one: DeviceEvidence) -> Iterator[TraceStep]:

@@ -77,6 +77,7 @@ class Doctor:
             ("replica", lambda: of_replica(database)),
             ("partitions", lambda: platform.partitions(database, self._keep)),
             ("workers", lambda: sending.of_work(database)),
+            ("sending", lambda: sending.of_pauses(database)),
             ("routes", lambda: sending.of_routes(database)),
             ("webhooks", lambda: sending.of_webhooks(database)),
             ("jobs", lambda: device_status.of_jobs(database)),

@@ -22,6 +22,7 @@ from pushkeeper.services.doctor.finding import attention, ok, span, wrong
 from pushkeeper.services.doctor.platform import skewed
 from pushkeeper.store.admin import credentials, diagnostics
 from pushkeeper.store.delivery import routes, workers
+from pushkeeper.store.delivery import sending as sending_pauses
 from pushkeeper.store.delivery.routes import PauseKind
 from pushkeeper.store.reports import metrics
 
@@ -148,6 +149,19 @@ _REMEDIES = {
     PauseKind.UNTRUSTED: "check for an intercepting proxy, a wrong clock or a wrong CA",
     PauseKind.GUARD: "pushkeeper routes apply (the apps were uninstalled) or discard (configuration error)",
 }
+
+
+async def of_pauses(database: Database) -> list[Finding]:
+    """Workspaces whose sending is paused."""
+    return [
+        attention(
+            "sending",
+            f"paused since {pause.paused_at:%Y-%m-%d %H:%M} UTC by {pause.by}{f': {pause.reason}' if pause.reason else ''}",
+            f"pushkeeper sending resume --workspace {workspace}, when sending may continue",
+            about=workspace,
+        )
+        for workspace, pause in (await sending_pauses.everywhere(database)).items()
+    ]
 
 
 async def of_probes(opened: list[Key]) -> list[Finding]:

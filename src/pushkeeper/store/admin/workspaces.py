@@ -16,6 +16,7 @@ from pushkeeper.store.db import cells
 from pushkeeper.store.db.database import ROUTES_CHANNEL
 from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.db.statements import nothing_else
+from pushkeeper.store.delivery.sending import SendingPause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,13 @@ MOST_NAMES = 1_000
 class Workspace:
     workspace_id: WorkspaceId
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWorkspace(Workspace):
+    """A workspace as it is chosen from a list, with the pause of its sending; None while it sends."""
+
+    pause: SendingPause | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +149,14 @@ async def list_all(database: Database) -> list[WorkspaceFacts]:
     return [WorkspaceFacts(**row) for row in await database.rows(SQL["all"], COUNTED_WITHIN_MS)]
 
 
-async def names(database: Database) -> list[Workspace]:
+async def names(database: Database) -> list[NamedWorkspace]:
     """The workspaces by their names, a thousand at most."""
-    return [Workspace(*row.values()) for row in await database.rows(SQL["names"], MOST_NAMES)]
+    return [
+        NamedWorkspace(
+            row["workspace_id"], row["name"], None if row["paused_at"] is None else SendingPause.of_row(row)
+        )
+        for row in await database.rows(SQL["names"], MOST_NAMES)
+    ]
 
 
 async def ids(database: Database) -> list[WorkspaceId]:

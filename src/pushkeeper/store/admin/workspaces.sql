@@ -25,8 +25,12 @@ from workspaces w left join reach_now r on r.workspace_id = w.workspace_id and r
 order by w.workspace_id;
 
 -- name: names
--- The workspaces by their names, as many as somebody may choose from.
-select workspace_id, name from workspaces order by lower(name), workspace_id limit $1;
+-- The workspaces by their names, as many as somebody may choose from, each with the pause of its sending.
+-- across workspaces: the installation is listed.
+select w.workspace_id, w.name, p.paused_at, p.reason, p.actor, p.actor_name
+from workspaces w left join sending_pauses p using (workspace_id)
+order by lower(w.name), w.workspace_id
+limit $1;
 
 -- name: ids
 -- Every workspace.

@@ -114,7 +114,7 @@ class MessageToSend:
         content: None when what is stored cannot be read.
         wording: what of it is not the same to everybody; None when all is.
         stop_reason: why it is not sent on.
-        cancelled, paused: whether somebody ended it, or lets it wait.
+        cancelled, paused: whether somebody ended it, or lets it or all of its workspace wait.
         dry_run: push services are asked, and nothing is shown.
         schedule: of a broadcast, its hours.
     """
@@ -355,7 +355,7 @@ async def next_due_s(database: Database, *, closed: Collection[RouteId]) -> floa
 
 
 async def take_expired_out_of_lanes(database: Database) -> None:
-    """Let what expired while its lane was paused be claimed, and so settled as expired."""
+    """Let what expired while its lane or its workspace was paused be claimed, and so settled as expired."""
     await database.rows(SQL["out_of_lane"])
 
 

@@ -3,7 +3,8 @@
 -- name: claim
 -- Batches that are due and nobody works on, until they hold $3 devices, of which $4 may be other than urgent.
 -- Workspaces and priorities take weighted turns, but nothing stands in the way of what is urgent; a lane that is paused,
--- throttled or full ($5, $6) is passed over.
+-- throttled or full ($5, $6) is passed over, and so are workspaces whose sending is paused, except for their expired
+-- pushes (lane -1).
 -- across workspaces: it is one queue.
 with recursive queues as (
     (select workspace_id, priority, lane from batches where not parked order by workspace_id, priority, lane limit 1)
@@ -20,8 +21,9 @@ open as (
     select q.workspace_id, q.priority, q.lane, coalesce(l.room, $3) as room
     from queues q
     left join routes r on r.workspace_id = q.workspace_id and r.route_id = q.lane
+    left join sending_pauses s on s.workspace_id = q.workspace_id
     left join unnest($5::bigint[], $6::int[]) as l (lane, room) on l.lane = q.lane
-    where r.paused_at is null and (r.throttled_until is null or r.throttled_until <= now())
+    where (s.workspace_id is null or q.lane = -1) and r.paused_at is null and (r.throttled_until is null or r.throttled_until <= now())
         and coalesce(l.room, 1) > 0
 ),
 due as materialized (
@@ -157,11 +159,12 @@ where c.claims = 1 or not (
 -- name: messages
 -- What the claimed batches say.
 select m.message_id, m.content, m.wording, m.expires_at, m.stop_reason,
-    r.cancelled_at is not null as cancelled, r.paused_at is not null as paused, coalesce(r.dry_run, false) as dry_run,
-    coalesce(r.schedule, '{}') as schedule
+    r.cancelled_at is not null as cancelled, r.paused_at is not null or s.workspace_id is not null as paused,
+    coalesce(r.dry_run, false) as dry_run, coalesce(r.schedule, '{}') as schedule
 from unnest($1::bigint[], $2::uuid[]) as k (workspace_id, message_id)
     join messages m using (workspace_id, message_id)
-    left join broadcasts r using (workspace_id, message_id);
+    left join broadcasts r using (workspace_id, message_id)
+    left join sending_pauses s using (workspace_id);
 
 -- name: halted
 -- Which of these messages are to be sent no more, or not now.
@@ -169,16 +172,17 @@ select m.message_id
 from unnest($1::bigint[], $2::uuid[]) as k (workspace_id, message_id)
     join messages m using (workspace_id, message_id)
     left join broadcasts r using (workspace_id, message_id)
-where (m.stop_reason is not null or r.cancelled_at is not null or r.paused_at is not null);
+    left join sending_pauses s using (workspace_id)
+where m.stop_reason is not null or r.cancelled_at is not null or r.paused_at is not null or s.workspace_id is not null;
 
 -- name: park
 -- Nobody claims a message's batches.
 update batches set parked = true where workspace_id = $1 and message_id = $2;
 
 -- name: unpark
--- A message's batches may be claimed again; with $3 at once, whatever they waited for.
+-- A message's batches may be claimed again; with $3 at once, whatever they waited for, even while sending is paused.
 update batches set parked = false, due_at = case when $3 then now() else due_at end,
-    lane = case when $3 then 0 else lane end, slot_at = case when $3 then null else slot_at end
+    lane = case when $3 then -1 else lane end, slot_at = case when $3 then null else slot_at end
 where workspace_id = $1 and message_id = $2;
 
 -- name: renew
@@ -262,6 +266,7 @@ with recursive queues as (
 select extract(epoch from min(greatest(d.due_at, r.throttled_until)) - now())::float8
 from queues q
 left join routes r on r.workspace_id = q.workspace_id and r.route_id = q.lane
+left join sending_pauses s on s.workspace_id = q.workspace_id
 cross join lateral (
     select due_at from batches b
     where not b.parked and b.workspace_id = q.workspace_id and b.priority = q.priority and b.lane = q.lane
@@ -269,11 +274,13 @@ cross join lateral (
     order by due_at
     limit 1
 ) d
-where r.paused_at is null and not (q.lane = any ($1::bigint[]));
+where (s.workspace_id is null or q.lane = -1) and r.paused_at is null and not (q.lane = any ($1::bigint[]));
 
 -- name: out_of_lane
--- What waits in a lane for a message that has expired leaves it, to be settled as that.
+-- What waits in a lane, or for a workspace whose sending is paused, for a message that has expired, is to be settled as
+-- that: it goes into lane -1, which no pause holds back.
 -- across workspaces: it is one queue.
-update batches b set lane = 0
-from messages m
-where m.workspace_id = b.workspace_id and m.message_id = b.message_id and b.lane <> 0 and m.expires_at <= now();
+update batches b set lane = -1
+from messages m left join sending_pauses s using (workspace_id)
+where m.workspace_id = b.workspace_id and m.message_id = b.message_id and m.expires_at <= now()
+    and (b.lane > 0 or b.lane = 0 and s.workspace_id is not null);

@@ -1,8 +1,8 @@
 -- Figures: what the database says of itself, for metrics.
 
 -- name: queue
--- What waits, by workspace and priority: due, later, held back by a route that is paused or rests, parked (of a draft or a paused
--- broadcast), or claimed.
+-- What waits, by workspace and priority: due, later, held back by a paused workspace or a route that is paused or rests,
+-- parked (of a draft or a paused broadcast), or claimed.
 -- across workspaces: the installation is measured.
 select w.name as workspace, b.priority, s.state, count(*) as batches,
     sum(coalesce(cardinality(b.device_ids), 1))::bigint as devices,
@@ -10,12 +10,13 @@ select w.name as workspace, b.priority, s.state, count(*) as batches,
 from batches b
 join workspaces w using (workspace_id)
 left join routes r on r.workspace_id = b.workspace_id and r.route_id = b.lane
+left join sending_pauses p on p.workspace_id = b.workspace_id
 cross join lateral (
     select case
         when b.parked then 'parked'
         when b.lease_until >= now() then 'claimed'
         when b.due_at > now() then 'later'
-        when r.paused_at is not null or r.throttled_until > now() then 'held'
+        when p.workspace_id is not null and b.lane <> -1 or r.paused_at is not null or r.throttled_until > now() then 'held'
         else 'due'
     end as state
 ) s
