@@ -26,9 +26,17 @@ def read_filter(given: object) -> Node:
         BadRequest: it is none.
     """
     try:
-        return from_text.read(given)
+        node = from_text.read(given)
+        wrong = from_text.misspelled(given) if isinstance(given, str) else None
     except BadFilter as error:
         raise _refused(error) from None
+    if wrong is not None:
+        name, meant = wrong
+        raise BadRequest(
+            "filter",
+            f'unknown field "{name}": did you mean {meant}? An attribute of that name is written device.{name}',
+        )
+    return node
 
 
 async def read_whole(fetch: Fetch, workspace: WorkspaceId, given: object) -> Node:

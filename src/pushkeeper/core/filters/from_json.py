@@ -75,6 +75,8 @@ def condition(field: str, operator: str, value: Any, place: str, *, of_device: b
     if operator == "neq":
         return Not(condition(field, "eq", value, place, of_device=of_device))
     test = _test(name, operator, value, place)
+    if subject is Subject.DEVICE and DEVICE_TEXTS.get(name):
+        test = _lowered(test)  # their values are all in lower case
     _check_subject(subject, name, test, place)
     if subject is Subject.IDENTIFIER and name == "email":
         test = _lowered(test)

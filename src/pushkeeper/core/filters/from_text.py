@@ -7,6 +7,7 @@ one and the same device.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -31,6 +32,12 @@ from pushkeeper.core.filters.nodes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Attributes that Customer.io's SDKs set, which are written without a prefix as well.
+COMMON_ATTRIBUTES = (
+    *("app_version", "device_os", "device_model", "device_locale", "device_manufacturer"),
+    *("push_enabled", "timezone", "cio_sdk_version", "screen_width", "screen_height"),
+)
+_CLOSE = 0.85
 MAX_TEXT_BYTES = 20_000
 _TOKEN = re.compile(
     r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<sign><=|>=|!=|[=<>(),])|(?P<word>[^\s"=<>!(),]+)|(?P<end>$))'
@@ -69,6 +76,20 @@ def parse(text: str) -> Node:
     return found
 
 
+def misspelled(text: str) -> tuple[str, str] | None:
+    """The first field of a filter that is probably a misspelled field of devices, and the one that is probably meant.
+
+    A field that is written with `device.` or in quotation marks is an attribute of that name.
+    """
+    parser = _Parser(_tokens(text))
+    parser.whole()
+    for name in parser.bare:
+        known = [*from_json.DEVICE_FIELDS, *COMMON_ATTRIBUTES]
+        if name not in known and (close := get_close_matches(name, known, n=1, cutoff=_CLOSE)):
+            return name, close[0]
+    return None
+
+
 def _tokens(text: str) -> list[_Token]:
     found, at = list[_Token](), 0
     while not found or found[-1].kind != "end":
@@ -88,6 +109,7 @@ class _Parser:
         self._tokens = tokens
         self._next = 0
         self._depth = 0
+        self.bare: list[str] = []  # fields without a prefix
 
     def whole(self) -> Node:
         found = self._either()
@@ -197,6 +219,8 @@ class _Parser:
         start = self._seen
         if start.kind == "word" and start.text.lower() not in RESERVED:
             name, of_device = self._take().text, True
+            if "." not in name:
+                self.bare.append(name)
         elif start.kind == "quoted":
             name, of_device = self._value("a field"), True
         else:
