@@ -63,7 +63,14 @@ PAGES = (
     ),
     Page("audience", f"{_HERE}/audiences/{{audience}}"),
     Page("broadcasts", f"{_HERE}/broadcasts"),
+    Page("broadcasts, the worst first", f"{_HERE}/broadcasts", "sort=worst"),
     Page("broadcast", f"{_HERE}/broadcasts/{{broadcast}}"),
+    Page("broadcast, content problems", f"{_HERE}/broadcasts/{{broadcast}}/unrenderable"),
+    Page(
+        "two broadcasts compared",
+        f"{_HERE}/broadcasts/compare",
+        "broadcast={broadcast}&broadcast={broadcast}",
+    ),
     Page("a new broadcast", f"{_HERE}/broadcasts/new", "from={broadcast}"),
     Page(
         "a new broadcast, on two phones",
@@ -93,6 +100,7 @@ PAGES = (
     Page("add credentials", f"{_HERE}/routes/add"),
     Page("add an FCM account", f"{_HERE}/routes/add/fcm"),
     Page("add an APNs key", f"{_HERE}/routes/add/apns"),
+    Page("sending", f"{_HERE}/sending"),
     Page("jobs", f"{_HERE}/jobs"),
     Page("webhooks", f"{_HERE}/webhooks"),
     Page("add a webhook", f"{_HERE}/webhooks/add"),

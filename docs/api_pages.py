@@ -39,6 +39,7 @@ GROUPS = {
     "messages": "Messages and drafts",
     "drafts": "Messages and drafts",
     "templates": "Templates",
+    "sending": "Sending",
     "routes": "Routes",
     "imports": "Imports",
     "jobs": "Background jobs",

@@ -40,6 +40,7 @@ ACTIONS = {
         f"POST /api/v1/routes/{{route}}/{verb}": f"route.{verb}"
         for verb in ("pause", "resume", "apply", "discard")
     },
+    **{f"POST /api/v1/sending/{verb}": f"sending.{verb}" for verb in ("pause", "resume")},
     "POST /api/v1/templates": "template.make",
     "PUT /api/v1/templates/{id}": "template.change",
     "DELETE /api/v1/templates/{id}": "template.delete",
@@ -293,6 +294,8 @@ async def prepared(route: str, path: str, door, theirs: Theirs) -> str:
             "select workspace_id, import_id, 0, 'token' from done",
             door.workspace_id,
         )
+    if route.endswith("sending/resume"):
+        await door.app("POST", "/api/v1/sending/pause")
     if route.endswith("/download"):
         await door.database.rows(
             "update exports set state = 'done' where workspace_id = $1", door.workspace_id

@@ -297,6 +297,10 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "broadcast-draft": first("/broadcasts", "broadcasts", 1),
         "broadcast": first("/broadcasts", "broadcasts", 2),
         "broadcast-over": first("/broadcasts", "broadcasts", 3),
+        "broadcasts-worst": f"{at}/broadcasts?sort=worst",
+        "broadcast-problems": f"{first('/broadcasts', 'broadcasts', 1)}/unrenderable",
+        "broadcasts-compared": f"{at}/broadcasts/compare?"
+        + "&".join(f"broadcast={first('/broadcasts', 'broadcasts', n).rpartition('/')[2]}" for n in (2, 3)),
         "compose": f"{at}/broadcasts/new?audience=last_status+!%3D+suppressed",
         "messages": f"{at}/messages",
         "message": first("/messages?metric=bounced", "messages"),
@@ -307,6 +311,7 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "reports-broadcasts": f"{at}/reports/broadcasts",
         "reports-tokens": f"{at}/reports/tokens",
         "templates": f"{at}/templates",
+        "sending": f"{at}/sending",
         "routes": f"{at}/routes",
         "route": first("/routes", "routes"),
         "credential": first("/routes", "routes/credentials"),

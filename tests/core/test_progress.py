@@ -3,20 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from pushkeeper.core.broadcasts.progress import ProgressInput, Unknown, lately, tell
+from pushkeeper.core.broadcasts.progress import Audience, ProgressInput, Unknown, lately, tell
 
 NOW = datetime(2026, 11, 26, 12, 3, 30, tzinfo=UTC)
+AUDIENCE = Audience(planned=1_000, all_planned=True, last_device=b"\xff" * 16, parts=1, expected=None)
 GOING = ProgressInput(
     now=NOW,
     started=True,
     paused=False,
     over=False,
-    planned=1_000,
-    all_planned=True,
-    last_device=b"\xff" * 16,
-    parts=1,
-    part=1,
+    audience=AUDIENCE,
     settled=400,
     settled_lately=200,
     lately_s=100.0,
@@ -27,7 +25,8 @@ GOING = ProgressInput(
 
 
 def going(**changes):
-    return ProgressInput(**{**{name: getattr(GOING, name) for name in GOING.__struct_fields__}, **changes})
+    of_audience = {name: changes.pop(name) for name in AUDIENCE.__struct_fields__ if name in changes}
+    return replace(GOING, audience=replace(AUDIENCE, **of_audience), **changes)
 
 
 def test_the_end_is_told_from_the_rate_of_late():

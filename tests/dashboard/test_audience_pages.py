@@ -19,7 +19,7 @@ from pushkeeper.dashboard.pages import audience_preview
 from pushkeeper.dashboard.pages.audience_preview import PreviewedFilter
 from pushkeeper.dashboard.ui.page_request import PageRequest
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.store.admin.workspaces import Workspace
+from pushkeeper.store.admin.workspaces import NamedWorkspace
 from pushkeeper.store.audiences.audiences import Estimate, Size
 from pushkeeper.store.devices.devices import SettleEvent
 from pushkeeper.store.people.segments import Draft
@@ -349,7 +349,7 @@ def test_what_cannot_be_counted_in_time_is_estimated_and_says_so(*, slow: bool) 
         address="",
         held="",
         request_id="",
-        workspace=Workspace(WorkspaceId(1), "shop"),
+        workspace=NamedWorkspace(WorkspaceId(1), "shop", None),
     )
     size = Estimate(people=1_000, devices=1_200, people_margin=80, devices_margin=90)
     seen = page(

@@ -67,6 +67,10 @@ FORMS: dict[str, dict[str, Any] | None] = {
     "/w/{workspace}/routes/{route}/apply": None,
     "/w/{workspace}/routes/{route}/discard": None,
     "/w/{workspace}/routes/add/webpush": {"subject": "mailto:ops@example.com", "app": "web"},
+    "/w/{workspace}/sending/pause": {"reason": "maintenance"},
+    "/w/{workspace}/sending/resume": None,
+    "/w/{workspace}/devices/delete": {"device": "{device}"},
+    "/w/{workspace}/people/suppress": {"person": "{person}"},
     "/w/{workspace}/people/{person}/erase": None,
     "/w/{workspace}/devices/{device}/push": {"title": "t", "message": "m"},
     "/w/{workspace}/audiences/new": {"name": "new", "filter": "platform = ios", "unit": "device"},
@@ -154,6 +158,7 @@ COMMANDS = {
         f"jobs {verb}": (f"job.{verb}", ["export", "{job}", "--workspace", "{name}"])
         for verb in ("retry", "cancel")
     },
+    **{f"sending {verb}": (f"sending.{verb}", ["--workspace", "{name}"]) for verb in ("pause", "resume")},
     "person erase": ("person.erase", ["cio_{person}", "--yes", "--workspace", "{name}"]),
     "broadcast create": (
         "broadcast.make",
@@ -197,6 +202,7 @@ OTHER_COMMANDS = {
     **dict.fromkeys(
         (
             *("doctor", "explain", "workspace list", "keys list", "keys map", "user list", "routes list"),
+            "sending status",
             *(
                 "jobs list",
                 "device show",
@@ -207,6 +213,7 @@ OTHER_COMMANDS = {
                 "import show",
                 "import verify",
                 "broadcast status",
+                "broadcast list",
             ),
             *("audience count", "audience sample", "audience preview", "audience explain"),
         ),
@@ -241,6 +248,8 @@ class Things:
             await self.place.site.database.rows(
                 "update imports set state = 'done' where workspace_id = $1", workspace
             )
+        if "sending" in what and what.endswith("resume"):
+            await services.sending.pause(BY, workspace, "")
         if what.startswith("credentials update"):
             kind = what.rpartition(" ")[2]
             await self.run(f"credentials add {kind}")
@@ -339,6 +348,10 @@ async def test_a_form_leaves_one_line_with_the_user_and_their_address(
     admin = site.browser(Role.ADMIN)
     filled = re.sub(r"{([^}]+)}", lambda match: quote(things.parts[match[1]], safe=""), path)
     given = dict(FORMS[path] or {})
+    given = {
+        name: things.parts.get(text[1:-1], text) if isinstance(text, str) else text
+        for name, text in given.items()
+    }
     if path == "/workspaces":
         given["name"] = f"another-{things.parts['random']}"
     if path == "/users":

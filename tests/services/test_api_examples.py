@@ -226,6 +226,9 @@ async def devices(told: Recorder, tenant: Tenant, gone: str, delivery: str) -> N
         ("discard", None),
     ):
         await told.call("app", "POST", f"/api/v1/routes/{{route}}/{verb}", body, route=route)
+    await told.call("app", "POST", "/api/v1/sending/pause", {"reason": "Wrong link"})
+    await told.call("app", "GET", "/api/v1/sending")
+    await told.call("app", "POST", "/api/v1/sending/resume")
 
 
 async def audiences(told: Recorder) -> None:
@@ -255,6 +258,7 @@ async def broadcasts(told: Recorder, tenant: Tenant, template: int) -> None:
     await told.call("app", "POST", "/api/v1/broadcasts/preview", draft)
     await told.call("app", "PUT", one, {**draft, "throttle": {"per_minute": 6000}}, id=made)
     await told.call("app", "POST", f"{one}/estimate", id=made)
+    await told.call("app", "GET", f"{one}/unrenderable", id=made)
     await told.call("app", "POST", f"{one}/start", {"version": 2}, id=made)
 
     async def is_sent() -> bool:

@@ -10,8 +10,10 @@ import pytest
 from pushkeeper.errors import TooManyRequests, TooSlow
 from pushkeeper.services.broadcasts import forecast
 from pushkeeper.services.broadcasts.forecast import Estimates
+from pushkeeper.services.broadcasts.render_checks import RenderChecks
 from pushkeeper.store import jobs
 from pushkeeper.store.jobs import ClaimLost
+from pushkeeper.wiring import CHECKS
 from support.engine import eventually
 from support.stage import CONTENT
 
@@ -25,7 +27,8 @@ class Slow(Estimates):
     """Does something else before it counts an audience."""
 
     def __init__(self, stage: Stage, before: Any) -> None:
-        super().__init__(stage.tenant.database)
+        database, store = stage.tenant.database, stage.tenant.engine.store
+        super().__init__(database, RenderChecks(database, CHECKS, store.renderer))
         self._before = before
 
     async def look(self, broadcast: Broadcast) -> Preflight:

@@ -23,7 +23,7 @@ from pushkeeper.services.metrics_snapshot import MetricsSnapshot
 from pushkeeper.services.people import People
 from pushkeeper.store.audiences import audiences
 from pushkeeper.store.audiences.audiences import Audience
-from pushkeeper.store.broadcasts import forecasts
+from pushkeeper.store.broadcasts import forecasts, results
 from pushkeeper.store.devices import pages as device_pages
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people import pages as person_pages
@@ -86,7 +86,7 @@ ANSWERS: list[Callable[[Database, WorkspaceId, Node], Awaitable[object]]] = [
     lambda database, tenant, _: insights.reasons(database, tenant, 30),
     lambda database, tenant, _: insights.bounces(database, tenant, 30, 10),
     lambda database, tenant, _: insights.bounces_by_day(database, tenant, 30),
-    lambda database, tenant, _: insights.broadcasts(database, tenant, 1 << 62, 10),
+    lambda database, tenant, _: results.of_workspace(database, tenant, 10),
     lambda database, tenant, _: reach.hours(database, tenant, 48),
     lambda database, tenant, _: reach.over_time(database, tenant, NOW, daily=False),
 ]

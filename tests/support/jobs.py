@@ -15,6 +15,7 @@ from pushkeeper.rendering.renderer import Renderer
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.forecast import Estimates
 from pushkeeper.services.broadcasts.planner import Planning
+from pushkeeper.services.broadcasts.render_checks import RenderChecks
 from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
 from pushkeeper.services.exports.customerio import CustomerioExports
@@ -211,7 +212,7 @@ def work(database: Database, kind: JobKind) -> Work:
             asker = FcmAsker(database, VAULT, open_sender)
             return Importer(Imports(database, VAULT), asker, destinations=ANYWHERE)
         case "estimate":
-            return Estimator(Estimates(database))
+            return Estimator(Estimates(database, RenderChecks(database, CHECKS, Renderer())))
         case "webhook":
             return Poster(database, VAULT, WorkerMetrics(), destinations=ANYWHERE)
     raise NotImplementedError(kind.name)

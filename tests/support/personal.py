@@ -122,6 +122,7 @@ NOTHING: Mapping[str, str] = {
     "push_days": "workspace_id day platform seen ending reason provider_reason shard pushes",
     "bounce_days": "workspace_id day platform app app_version provider provider_reason shard pushes route",
     "broadcast_tallies": "message_id platform ending reason provider_reason shard pushes last_at workspace_id",
+    "broadcast_engagement": "workspace_id message_id platform metric shard devices",
     "broadcast_minutes": "message_id minute ending shard pushes workspace_id",
     "route_hours": "route_id hour accepted ambiguous definite other workspace_id",
     "reach_now": "workspace_id counted_at took_ms asked_at people people_with_device people_reachable",
@@ -138,6 +139,7 @@ NOTHING: Mapping[str, str] = {
     "changed_at",
     "routes": "route_id credential_id leg accepted_at paused_at pause_reason pause_kind probe_at believed_until throttled_until "
     "slowed_to_per_s workspace_id",
+    "sending_pauses": "workspace_id paused_at reason actor actor_name",
     "alerts": "route_id reason alert detail times first_at last_at workspace_id",
     "workers": "worker_id host pid started_at seen_at",
     "webhooks": "webhook_id workspace_id name endpoint events disabled full_resolution with_content sealed created_at due_at "

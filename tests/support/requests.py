@@ -282,6 +282,8 @@ SAMPLES: dict[str, list[Any]] = {
     "POST /unsubscribe/{delivery_id}": [{"unsubscribe": True}],
     **{f"POST /api/v1/routes/{{route}}/{verb}": _WITHOUT for verb in ("apply", "discard", "resume")},
     "POST /api/v1/routes/{route}/pause": [{"reason": "x"}],
+    "POST /api/v1/sending/pause": [{"reason": "x"}],
+    "POST /api/v1/sending/resume": _WITHOUT,
     "POST /api/v1/segments/{segment}/add_customers": [{"ids": ["1", 2]}],
     "POST /api/v1/segments/{segment}/remove_customers": [{"ids": ["1", 2]}],
     "POST /api/v1/templates": [_TEMPLATE, {**_TEMPLATE, "kind": "transactional", "audience": None}],

@@ -36,6 +36,7 @@ from pushkeeper.api.native import (
     explain,
     jobs,
     reports,
+    sending,
     strikes,
     workspace,
 )
@@ -99,6 +100,7 @@ def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
         *native_exports.routes(context),
         *native_messages.routes(context),
         *native_routes.routes(context),
+        *sending.routes(context),
         *native_templates.routes(context),
         *workspace.routes(context),
     ]

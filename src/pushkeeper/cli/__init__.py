@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from pushkeeper import __version__
@@ -20,6 +22,7 @@ from pushkeeper.cli import (
     people,
     postgres,
     routes,
+    sending,
     server,
     simulator,
     strikes,
@@ -28,7 +31,14 @@ from pushkeeper.cli import (
 from pushkeeper.cli.demo import command as demo_command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        # https://no-color.org: any value but an empty one.
+        "color": False if os.environ.get("NO_COLOR") else None,
+    }
+)
 @click.version_option(__version__, prog_name="pushkeeper")
 def main() -> None:
     """Send push notifications through FCM and APNs, and see who receives them.
@@ -51,6 +61,7 @@ for command in (
     accounts.user,
     credentials.credentials,
     routes.routes,
+    sending.sending,
     jobs.jobs,
     devices.device,
     people.person,

@@ -37,7 +37,7 @@ def user_add(*, name: str, role: str, json: bool, **options: Any) -> None:
         return await services.accounts.add(actor(), name, Role(role))
 
     # The options are read once more, for the link.
-    made, entry = run(with_services(dict(options), work))
+    made, entry = run(with_services(dict(options), work, creates=True))
     _show_link(made, entry, options, json=json)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
+from pushkeeper.cli.broadcast_texts import engagement_text, estimate_text, list_text
 from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
 from pushkeeper.cli.use_cases import actor, with_workspace
 from pushkeeper.core.delivery.reason_codes import MEANINGS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.services.broadcasts.results import BroadcastSummary
     from pushkeeper.services.broadcasts.service import Broadcast, Broadcasts, BroadcastStatus
 
 T = TypeVar("T")
@@ -24,6 +26,7 @@ _LOOK_S = 0.5
 _WHY_NO_END = {
     "not_started": "not started",
     "paused": "paused",
+    "sending_paused": "all sending is paused",
     "route_paused": "waiting for a paused route",
     "nothing_yet": "no pushes processed yet",
 }
@@ -101,8 +104,9 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
 
     request, start = request_of(_body(options))
 
-    async def create(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
-        return await _estimated(room, await room.create(actor(), workspace, request, start=start))
+    async def create(room: Broadcasts, workspace: WorkspaceId) -> BroadcastSummary:
+        made = await room.create(actor(), workspace, request, start=start)
+        return await room.summary(await _estimated(room, made))
 
     _tell_draft(run(_with_broadcasts(name, options, create)), name, json=json)
 
@@ -121,12 +125,40 @@ def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> N
     version = options.pop("if_version")
     request, start = request_of(_body(options))
 
-    async def change(room: Broadcasts, workspace: WorkspaceId) -> Broadcast:
+    async def change(room: Broadcasts, workspace: WorkspaceId) -> BroadcastSummary:
         changed = await room.change(actor(), workspace, number, request, version=version)
         changed = await _estimated(room, changed)
-        return await room.start(actor(), workspace, number, version=changed.version) if start else changed
+        if start:
+            changed = await room.start(actor(), workspace, number, version=changed.version)
+        return await room.summary(changed)
 
     _tell_draft(run(_with_broadcasts(name, options, change)), name, json=json)
+
+
+@broadcast.command("list", short_help="List broadcasts with their results.")
+@click.option(
+    "--sort",
+    type=click.Choice(["newest", "worst", "delivered", "opened", "clicked", "converted", "devices"]),
+    default="newest",
+    show_default=True,
+    help="worst: the largest share of bounced and failed pushes first.",
+)
+@click.option("--limit", metavar="N", type=click.IntRange(1, 500), default=20, show_default=True)
+@in_workspace
+@on_store
+@as_json
+def broadcast_list(*, sort: str, limit: int, name: str, json: bool, **options: Any) -> None:
+    """List broadcasts with their status, results and rates."""
+    from pushkeeper.services.broadcasts.results import Rank
+    from pushkeeper.services.schemas.broadcast_view import BroadcastView
+
+    async def read(room: Broadcasts, workspace: WorkspaceId) -> list[BroadcastSummary]:
+        if sort == Rank.NEWEST:
+            return await room.all(workspace, before=None, limit=limit)
+        return await room.ranked(workspace, Rank(sort), limit=limit)
+
+    found = run(_with_broadcasts(name, options, read))
+    answer({"broadcasts": [BroadcastView.of(one) for one in found]}, list_text(found), json=json)
 
 
 @broadcast.command("preflight", short_help="Recalculate the estimate.")
@@ -137,7 +169,7 @@ def broadcast_preflight(*, number: int, name: str, json: bool, **options: Any) -
         _with_broadcasts(name, options, lambda room, workspace: room.estimates.make_now(workspace, number))
     )
     shown = None if found is None else msgspec.to_builtins(found)
-    answer({"preflight": shown}, _preflight(shown), json=json)
+    answer({"preflight": shown}, estimate_text(shown), json=json)
 
 
 @broadcast.command("start", short_help="Start sending.")
@@ -256,7 +288,7 @@ async def _followed(
             done = standing.progress
             rate = f"{done.per_s:,.0f}/s" if done.per_s else _WHY_NO_END.get(str(done.unknown), "")
             bar.update(task, completed=done.settled, total=done.devices or None)
-            bar.update(task, description=f"broadcast {number} {standing.broadcast.shown_state} {rate}")
+            bar.update(task, description=f"broadcast {number} {standing.summary.status.label} {rate}")
             await asyncio.sleep(_LOOK_S)
             standing = await room.standing(workspace, number)
         bar.update(task, completed=standing.progress.settled, total=standing.progress.devices)
@@ -272,21 +304,25 @@ def _change(
 ) -> None:
     from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
-    changed = run(_with_broadcasts(name, options, change))
-    text = f"Broadcast {changed.broadcast_id} is {changed.shown_state}."
+    async def do(room: Broadcasts, workspace: WorkspaceId) -> BroadcastSummary:
+        return await room.summary(await change(room, workspace))
+
+    changed = run(_with_broadcasts(name, options, do))
+    text = f"Broadcast {changed.broadcast.broadcast_id} is {changed.status.label}."
     answer({"broadcast": BroadcastView.of(changed)}, text, json=json)
 
 
-def _tell_draft(broadcast: Broadcast, name: str, *, json: bool) -> None:
+def _tell_draft(summary: BroadcastSummary, name: str, *, json: bool) -> None:
     from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
+    broadcast = summary.broadcast
     number = broadcast.broadcast_id
     pending = broadcast.estimate is not None and broadcast.estimate.state == "pending"
-    told = "The estimate is not ready yet." if pending else _preflight(broadcast.preflight)
-    lines = [f"Broadcast {number} is {broadcast.shown_state}.", "", told]
+    told = "The estimate is not ready yet." if pending else estimate_text(broadcast.preflight)
+    lines = [f"Broadcast {number} is {summary.status.label}.", "", told]
     if broadcast.state == "draft":
         lines += ["", f"To send it: pushkeeper broadcast start {number} --workspace {name}"]
-    answer({"broadcast": BroadcastView.of(broadcast)}, "\n".join(lines), json=json)
+    answer({"broadcast": BroadcastView.of(summary)}, "\n".join(lines), json=json)
 
 
 def _tell(standing: BroadcastStatus, *, json: bool) -> None:
@@ -295,7 +331,7 @@ def _tell(standing: BroadcastStatus, *, json: bool) -> None:
     broadcast, done = standing.broadcast, standing.progress
     exactly = "" if done.exact else "~"
     so_far = f"{done.settled:,} of {exactly}{done.devices:,} processed"
-    lines = [f"Broadcast {broadcast.broadcast_id} is {broadcast.shown_state}: {so_far}."]
+    lines = [f"Broadcast {broadcast.broadcast_id} is {standing.summary.status.label}: {so_far}."]
     if done.ends_at is not None:
         lines.append(f"ETA {done.ends_at:%Y-%m-%d %H:%M:%S} UTC at {done.per_s:,.0f}/s.")
     elif str(done.unknown) in _WHY_NO_END:
@@ -320,58 +356,14 @@ def _tell(standing: BroadcastStatus, *, json: bool) -> None:
     ]
     if rows:
         lines += ["", table(rows, ["platform", "outcome", "reason", "meaning", "provider code", "pushes"])]
+    if standing.summary.results.accepted:
+        lines += ["", engagement_text(standing.summary.results)]
     if standing.compared is not None:
         foreseen, kept = standing.compared["foreseen"], standing.compared["within"]
         between = f"{foreseen['least']:,}–{foreseen['most']:,}"  # noqa: RUF001 - a dash
         said = "within" if kept else "outside"
         lines += ["", f"Accepted {standing.compared['accepted']:,} ({said} estimate {between})."]
     answer({"broadcast": BroadcastView.of_standing(standing)}, "\n".join(lines), json=json)
-
-
-def _preflight(found: dict[str, Any] | None) -> str:
-    """The estimate as text."""
-    if found is None:
-        return "No estimate: counting the audience timed out."
-    rows = [
-        ["devices in audience", f"{found['devices']:,}"],
-        ["people in audience", f"{found['people']:,}"],
-        ["estimated reach", f"{found['reachable']:,}"],
-    ]
-    rows += [[f"excluded: {reason}", f"{count:,}"] for reason, count in found["left_out"].items()]
-    rows += [[f"no content for: {name}", f"{count:,}"] for name, count in found["no_content"].items()]
-    rows += [
-        [f"suppressed by: {why or 'unknown'}", f"{count:,}"] for why, count in found["suppressed"].items()
-    ]
-    rows += [
-        [f"not used for {name.replace('_', ' ')}", f"{count:,}"]
-        for name, count in found["stale"].items()
-        if count
-    ]
-    if found["without_permission"]:
-        rows.append(["notifications disabled", f"{found['without_permission']:,}"])
-    if zones := found.get("zones"):
-        said = f" ({', '.join(zones['names'])})" if zones["names"] else ""
-        for what, count in (
-            (f"unknown time zone{said}", zones["unknown"]),
-            ("no time zone", zones["missing"]),
-        ):
-            if count:
-                rows.append([f"{what}: treated as {zones['treated_as']}", f"{count:,}"])
-    rows += [
-        [f"queued for paused route {one['route']}: {one['reason']}", f"{one['devices']:,}"]
-        for one in found["paused"]
-    ]
-    lines = [table(rows, ["estimate", "count"])]
-    accepted = found["accepted"]
-    if accepted is None:
-        lines.append("Not enough history to estimate how many will be accepted.")
-    else:
-        lines.append(
-            f"Estimated accepted: {accepted['likely']:,} ({accepted['least']:,}–{accepted['most']:,}, 95% confidence)."  # noqa: RUF001 - a dash
-        )
-    if found["takes_s"] is not None:
-        lines.append(f"Estimated duration: {found['takes_s']:,.0f} s at {found['per_s']:,.0f}/s.")
-    return "\n".join(lines)
 
 
 async def _with_broadcasts(

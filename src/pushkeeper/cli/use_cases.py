@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def with_services(options: dict[str, Any], work: Callable[[Services], Awaitable[T]]) -> T:
-    """Do something with the services of the installation that these options name."""
+async def with_services(
+    options: dict[str, Any], work: Callable[[Services], Awaitable[T]], *, creates: bool = False
+) -> T:
+    """Do something with the services of the installation that these options name.
+
+    Raises:
+        Misconfigured: there is no database in the data folder, and this command does not create one.
+    """
     from pushkeeper import wiring
 
-    async with wiring.store(settings_of(options)) as store:
+    settings = settings_of(options)
+    if not creates:
+        wiring.require_database(settings)
+    async with wiring.store(settings) as store:
         return await work(store.services)
 
 

@@ -27,7 +27,9 @@ def workspace() -> None:
 @as_json
 def workspace_create(*, name: str, json: bool, **options: Any) -> None:
     """Create the workspace NAME and print its API keys. They are shown only once."""
-    _, keys = run(with_services(options, lambda services: services.workspaces.create(actor(), name)))
+    _, keys = run(
+        with_services(options, lambda services: services.workspaces.create(actor(), name), creates=True)
+    )
     shown = {
         "workspace": name,
         "site_id": keys.site_id,

@@ -12,6 +12,7 @@ from pushkeeper.services.audiences import Audiences
 from pushkeeper.services.audit import Audit
 from pushkeeper.services.broadcasts.service import Broadcasts
 from pushkeeper.services.broadcasts.triggered import Triggers
+from pushkeeper.services.bulk import BulkActions
 from pushkeeper.services.credentials import Credentials
 from pushkeeper.services.explanations import Explanations
 from pushkeeper.services.exports.customerio import CustomerioExports
@@ -27,6 +28,7 @@ from pushkeeper.services.reports.deliveries import DeliveryReports
 from pushkeeper.services.reports.insights import Insights
 from pushkeeper.services.reports.reach import ReachReports
 from pushkeeper.services.routes import Routes
+from pushkeeper.services.sending import Sending
 from pushkeeper.services.strikes import Strikes
 from pushkeeper.services.webhooks import Webhooks
 from pushkeeper.services.workspaces import Workspaces
@@ -46,6 +48,7 @@ class Services:
     api_keys: ApiKeys
     audiences: Audiences
     audit: Audit
+    bulk: BulkActions
     broadcasts: Broadcasts
     deliveries: DeliveryReports
     credentials: Credentials
@@ -59,6 +62,7 @@ class Services:
     people: People
     reach: ReachReports
     routes: Routes
+    sending: Sending
     snippets: Snippets
     strikes: Strikes
     templates: Templates
@@ -76,11 +80,13 @@ class Services:
     @classmethod
     def on(cls, database: Database, vault: Vault, renderer: Renderer, checks: Checks) -> Services:
         """The use cases on a database; `checks` are what the providers of each platform hold against a content."""
+        people = People(database, vault)
         return cls(
             accounts=Users(database, device_key=vault.key_for("known device")),
             api_keys=ApiKeys(database),
             audiences=Audiences(database),
             audit=Audit(database),
+            bulk=BulkActions(database, people),
             broadcasts=Broadcasts(database, checks, renderer),
             deliveries=DeliveryReports(database),
             credentials=Credentials(database, vault),
@@ -91,9 +97,10 @@ class Services:
             insights=Insights(database),
             jobs=Jobs(database),
             listings=Listings(database),
-            people=People(database, vault),
+            people=people,
             reach=ReachReports(database),
             routes=Routes(database),
+            sending=Sending(database),
             snippets=Snippets(database),
             strikes=Strikes(database),
             templates=Templates(database, checks),

@@ -65,6 +65,7 @@ __all__ = [
     "only_server",
     "open_sender",
     "postgres",
+    "require_database",
     "require_notifications",
     "shown_url",
     "store",
@@ -117,6 +118,20 @@ def chores(opened: Store, settings: Settings, figures: WorkerMetrics) -> tuple[C
         Retention(opened.database, keep(settings), figures),
         Counting(opened.services.reach, opened.services.insights, opened.services.accounts, figures),
     )
+
+
+def require_database(settings: Settings) -> None:
+    """Check that there is a database to read: a mistyped folder is not to become one.
+
+    Raises:
+        Misconfigured: the data folder has no database, and no database URL is set.
+    """
+    folder = settings.data_dir
+    if settings.database_url is None and not (folder / "postgres" / "PG_VERSION").exists():
+        raise Misconfigured(
+            f"data folder: {folder} has no database. Set --data or PUSHKEEPER_DATA_DIR to the folder of your service; "
+            "to create one, run `pushkeeper serve` or `pushkeeper workspace create`"
+        )
 
 
 @asynccontextmanager

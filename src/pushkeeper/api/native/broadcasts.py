@@ -6,7 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
+from pushkeeper.core.model import DeviceId
 from pushkeeper.services import validation
+from pushkeeper.services.broadcasts.results import Rank
 from pushkeeper.services.schemas.broadcast_view import (
     BroadcastPageView,
     BroadcastPreviewView,
@@ -18,6 +20,9 @@ from pushkeeper.services.schemas.broadcast_view import (
     OneEstimateView,
     PlatformPreviewView,
     PreflightEstimateView,
+    UnrenderablePageView,
+    UnrenderableQuery,
+    UnrenderableView,
 )
 from pushkeeper.services.schemas.broadcasts import BroadcastsQuery, StartRequest, change_of, request_of
 from pushkeeper.web import response
@@ -44,6 +49,7 @@ def routes(context: Context) -> Sequence[Route]:
         surface.route("/api/v1/broadcasts/preview", POST=broadcasts.preview),
         surface.route("/api/v1/broadcasts/{id}", GET=broadcasts.one, PUT=broadcasts.change),
         surface.route("/api/v1/broadcasts/{id}/minutes", GET=broadcasts.minutes),
+        surface.route("/api/v1/broadcasts/{id}/unrenderable", GET=broadcasts.unrenderable),
         surface.route("/api/v1/broadcasts/{id}/estimate", POST=broadcasts.estimate),
         surface.route("/api/v1/broadcasts/{id}/preflight", POST=broadcasts.preflight),
         surface.route("/api/v1/broadcasts/{id}/start", POST=broadcasts.start),
@@ -62,7 +68,7 @@ class _Broadcasts:
         key = call.header(b"idempotency-key").decode("latin-1")
         request, start = await call.read_json(lambda body: request_of(body, key))
         made = await self._room.create(call.actor, call.workspace_id, request, start=start)
-        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(made)), 201)
+        return await self._shown(made, 201)
 
     async def change(self, call: Call) -> Response:
         request, start, version = await call.read_json(change_of)
@@ -70,7 +76,7 @@ class _Broadcasts:
         changed = await self._room.change(call.actor, workspace, number, request, version=version)
         if start:
             changed = await self._room.start(call.actor, workspace, number, version=changed.version)
-        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
+        return await self._shown(changed)
 
     async def preview(self, call: Call) -> Response:
         request, _ = await call.read_json(request_of)
@@ -83,9 +89,16 @@ class _Broadcasts:
         query = call.queried(BroadcastsQuery)
         limit = query.limit
         _, before = validation.page(None, query.start, usual=limit, most=limit)
-        found = await self._room.all(call.workspace_id, before=before or None, limit=limit + 1)
-        page = found[:limit]
-        following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else None
+        if query.sort is Rank.NEWEST and not query.reverse:
+            found = await self._room.all(call.workspace_id, before=before or None, limit=limit + 1)
+        else:
+            found = await self._room.ranked(
+                call.workspace_id, query.sort, reverse=query.reverse, offset=before, limit=limit + 1
+            )
+        page, following = found[:limit], None
+        if len(found) > limit:
+            is_newest = query.sort is Rank.NEWEST and not query.reverse
+            following = validation.next_page(page[-1].broadcast.broadcast_id if is_newest else before + limit)
         return response.of_json(
             BroadcastPageView(broadcasts=[BroadcastView.of(one) for one in page], next=following)
         )
@@ -97,6 +110,15 @@ class _Broadcasts:
     async def minutes(self, call: Call) -> Response:
         found = await self._room.minutes(call.workspace_id, call.number("broadcast"))
         return response.of_json(MinuteListView(minutes=[MinuteView.from_attributes(one) for one in found]))
+
+    async def unrenderable(self, call: Call) -> Response:
+        query = call.queried(UnrenderableQuery)
+        found = await self._room.estimates.unrenderable(
+            call.workspace_id, call.number("broadcast"), after=DeviceId(validation.key_of_page(query.start))
+        )
+        devices = [UnrenderableView.from_attributes(one, device=one.device_id.hex()) for one in found.devices]
+        following = None if found.following is None else found.following.hex()
+        return response.of_json(UnrenderablePageView(devices=devices, next=following))
 
     async def estimate(self, call: Call) -> Response:
         found = await self._room.estimate(call.workspace_id, call.number("broadcast"))
@@ -124,4 +146,8 @@ class _Broadcasts:
 
     async def _changed(self, call: Call, change: Callable[..., Awaitable[Broadcast]]) -> Response:
         changed = await change(call.actor, call.workspace_id, call.number("broadcast"))
-        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(changed)))
+        return await self._shown(changed)
+
+    async def _shown(self, broadcast: Broadcast, status: int = 200) -> Response:
+        summary = await self._room.summary(broadcast)
+        return response.of_json(OneBroadcastView(broadcast=BroadcastView.of(summary)), status)

@@ -10,16 +10,14 @@ from pushkeeper.api.native.style import native
 from pushkeeper.core import csv_text
 from pushkeeper.core.devices.token_age import AgeBand, ExpiryWeek
 from pushkeeper.services import validation
+from pushkeeper.services.broadcasts.results import FlatResult, Result, flat
 from pushkeeper.services.reports.insights import (
     Bounce,
     BounceDay,
     Cohort,
-    FlatResult,
     PushDay,
     Reason,
-    Result,
     Revival,
-    flat,
 )
 from pushkeeper.services.reports.reach import DeviceCount
 from pushkeeper.services.schemas.reports import ReachQuery, ReportDaysQuery, ReportPageQuery, ReportQuery
@@ -76,6 +74,7 @@ class _Reports:
     def __init__(self, context: Context) -> None:
         self._reach = context.services.reach
         self._insights = context.services.insights
+        self._broadcasts = context.services.broadcasts
 
     async def reach(self, workspace: WorkspaceId, query: ReachQuery) -> Table:
         """How the workspace stands, and stood."""
@@ -114,7 +113,7 @@ class _Reports:
     async def broadcasts(self, workspace: WorkspaceId, query: ReportPageQuery) -> Table:
         limit = query.limit
         _, before = validation.page(None, query.start, usual=limit, most=limit)
-        found = await self._insights.broadcasts(workspace, before=before or None, limit=limit + 1)
+        found = await self._broadcasts.report(workspace, before=before or None, limit=limit + 1)
         page = found[:limit]
         following = validation.next_page(page[-1].broadcast_id) if len(found) > limit else None
         return Table(Result, page, {"next": following})

@@ -12,6 +12,8 @@ from pushkeeper.services.schemas.broadcast_view import (
     OneBroadcastView,
     OneEstimateView,
     PreflightEstimateView,
+    UnrenderablePageView,
+    UnrenderableQuery,
 )
 from pushkeeper.services.schemas.broadcasts import (
     BroadcastChange,
@@ -83,6 +85,15 @@ BROADCASTS: Operations = {
         summary="List per-minute outcomes",
         description="Push outcomes of a broadcast, per minute.",
         answer=MinuteListView,
+        refused=(404,),
+    ),
+    ("GET", "/api/v1/broadcasts/{id}/unrenderable"): Operation(
+        id="listUnrenderableDevices",
+        summary="List devices that the content fails for",
+        description="Reachable devices for which the content cannot be rendered now, with their people and the problems. "
+        "Each page checks 500 devices, so it can be empty although there is a `next` one.",
+        query=UnrenderableQuery,
+        answer=UnrenderablePageView,
         refused=(404,),
     ),
     ("POST", "/api/v1/broadcasts/{id}/estimate"): Operation(

@@ -12,6 +12,7 @@ from pushkeeper.api.openapi.exports import EXPORTS
 from pushkeeper.api.openapi.imports import IMPORTS
 from pushkeeper.api.openapi.reports import REPORTS
 from pushkeeper.api.openapi.routing import JOBS, ROUTES
+from pushkeeper.api.openapi.sending import SENDING
 from pushkeeper.api.openapi.templates import TEMPLATES
 from pushkeeper.api.openapi.workspace import WORKSPACE
 
@@ -33,6 +34,7 @@ TAGS = (
     Tag("Audiences", "Filters over people and devices.", AUDIENCES),
     Tag("Broadcasts", "Broadcasts, with estimates, progress and results.", BROADCASTS),
     Tag("Templates", "Reusable message content.", TEMPLATES),
+    Tag("Sending", "Pausing and resuming all sending of a workspace.", SENDING),
     Tag("Routes", "Routes (credential, app and environment) and rejections on hold.", ROUTES),
     Tag("Jobs", "Background jobs.", JOBS),
     Tag("Exports", "Files of devices, people, history, pushes and members.", EXPORTS),

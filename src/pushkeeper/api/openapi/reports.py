@@ -8,7 +8,8 @@ from pushkeeper.api.openapi.operation import Operation, Operations
 from pushkeeper.api.openapi.schema import Schema, list_of, record, ref
 from pushkeeper.api.openapi.schemas import COUNT, MAYBE_TEXT, TEXT
 from pushkeeper.core.devices.token_age import AgeBand, ExpiryWeek
-from pushkeeper.services.reports.insights import Bounce, BounceDay, Cohort, PushDay, Reason, Result, Revival
+from pushkeeper.services.broadcasts.results import Result
+from pushkeeper.services.reports.insights import Bounce, BounceDay, Cohort, PushDay, Reason, Revival
 from pushkeeper.services.reports.reach import DeviceCount
 from pushkeeper.services.schemas.reports import ReachQuery, ReportDaysQuery, ReportPageQuery, ReportQuery
 

@@ -109,6 +109,28 @@ class Zones(msgspec.Struct, frozen=True, kw_only=True):
     names: dict[str, int]
 
 
+class RenderCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """How many pushes fail because the content cannot be rendered for their person or device.
+
+    Attributes:
+        checked: the reachable devices for which it was rendered; all of them if `whole`, else a random sample.
+        failed: those for which it could not be.
+        devices: the number of reachable devices that it means, counted or estimated from the sample.
+        problems: the most frequent problems, with their counts in what was checked.
+    """
+
+    checked: int
+    failed: int
+    whole: bool
+    devices: int
+    problems: dict[str, int]
+
+    @property
+    def share(self) -> float:
+        """The share that fails."""
+        return self.failed / self.checked if self.checked else 0.0
+
+
 class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     """The estimate of a broadcast.
 
@@ -124,6 +146,7 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
         per_s: how fast it goes, as far as that is known.
         takes_s: how long it takes at that rate.
         accepted: how many pushes will be accepted; None without a history to tell from.
+        rendering: None where the content is the same for everybody.
     """
 
     at: datetime
@@ -140,6 +163,7 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     per_s: float | None
     takes_s: float | None
     accepted: Range | None
+    rendering: RenderCheck | None = None
 
 
 Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
@@ -161,6 +185,7 @@ class ForecastInput(msgspec.Struct, frozen=True, kw_only=True):
     fastest_per_s: float | None = None
     zone: str | None = None
     unknown_zones: Mapping[str, int] = {}
+    rendering: RenderCheck | None = None
 
 
 def foresee(content: Content, facts: ForecastInput) -> Preflight:
@@ -178,6 +203,7 @@ def foresee(content: Content, facts: ForecastInput) -> Preflight:
         if reason is SkipReason.SUPPRESSED:
             suppressed[kind.failure_reason or ""] += kind.devices
     reachable = sum(kind.devices for kind in going)
+    rendering = _extended(facts.rendering, reachable)
     per_s = _rate(going, facts)
     return Preflight(
         at=facts.at,
@@ -193,7 +219,8 @@ def foresee(content: Content, facts: ForecastInput) -> Preflight:
         paused=_paused(going, facts.routes),
         per_s=per_s,
         takes_s=None if per_s is None else round(reachable / per_s, 1),
-        accepted=_accepted(going, facts.history),
+        accepted=_rendered(_accepted(going, facts.history), rendering),
+        rendering=rendering,
     )
 
 
@@ -258,6 +285,23 @@ def _accepted(going: Sequence[DeviceGroup], history: Sequence[DailyOutcomes]) ->
     off = _CERTAIN * math.sqrt(swing**2 + chance)
     most = sum(steps.values())
     return Range(max(0, math.floor(likely - off)), round(likely), min(most, math.ceil(likely + off)))
+
+
+def _extended(check: RenderCheck | None, reachable: int) -> RenderCheck | None:
+    """A check with the number of reachable devices that its sample means."""
+    if check is None or check.whole:
+        return check
+    return msgspec.structs.replace(check, devices=round(check.share * reachable))
+
+
+def _rendered(accepted: Range | None, check: RenderCheck | None) -> Range | None:
+    """The same without the pushes that cannot be rendered."""
+    if accepted is None or check is None or not check.failed:
+        return accepted
+    kept = 1 - check.share
+    return Range(
+        math.floor(accepted.least * kept), round(accepted.likely * kept), math.ceil(accepted.most * kept)
+    )
 
 
 def _share(platform: str, seen: int, history: Sequence[DailyOutcomes]) -> _Share | None:

@@ -16,6 +16,7 @@ class Unknown(StrEnum):
 
     NOT_STARTED = "not_started"  # a draft, or scheduled
     PAUSED = "paused"  # until it is resumed
+    SENDING_PAUSED = "sending_paused"  # as is all of the workspace
     ROUTE_PAUSED = "route_paused"  # the rest waits for a paused route
     NOTHING_YET = "nothing_yet"  # no pushes processed recently
     OVER = "over"  # nothing is left to send
@@ -42,14 +43,30 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     unknown: Unknown | None
 
 
+class Audience(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the size of an audience.
+
+    Attributes:
+        planned: for how many devices the broadcast is planned so far, and whether those are all.
+        last_device: how far the plan has come in the keys of devices, which are spread evenly.
+        parts: how many moments it is due at.
+        expected: how many devices its estimate counted; None without one.
+    """
+
+    planned: int
+    all_planned: bool
+    last_device: bytes
+    parts: int
+    expected: int | None
+
+
 class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
     """What progress is told from.
 
     Attributes:
         started, paused, over: how it stands.
-        planned: for how many devices it is planned so far, and whether those are all.
-        last_device: how far the plan has come in the keys of devices, which are spread evenly.
-        parts, part: how many moments it is due at, and at which of them the plan is.
+        sending_paused: all sending of its workspace is paused.
+        audience: what is known of its size.
         settled: how many have come to an end, and how many of those within the last so many seconds.
         held_up: for how many devices work waits for a route that is paused.
         last_due_at: when the last of what waits is due.
@@ -60,11 +77,8 @@ class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
     started: bool
     paused: bool
     over: bool
-    planned: int
-    all_planned: bool
-    last_device: bytes
-    parts: int
-    part: int
+    sending_paused: bool = False
+    audience: Audience
     settled: int
     settled_lately: int
     lately_s: float
@@ -75,7 +89,7 @@ class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
 
 def tell(facts: ProgressInput) -> Progress:
     """Compute the progress and the estimated completion."""
-    devices, exact = _devices(facts)
+    devices, exact = audience_size(facts.audience)
     devices = max(devices, facts.settled)
     remaining = 0 if facts.over else devices - facts.settled
     per_s = facts.settled_lately / facts.lately_s if facts.lately_s > 0 else 0.0
@@ -91,23 +105,31 @@ def tell(facts: ProgressInput) -> Progress:
     )
 
 
-def _devices(facts: ProgressInput) -> tuple[int, bool]:
-    """For how many devices it is: of a plan under way, by the share of all keys that it has come to."""
-    if facts.all_planned or not facts.planned:
-        return facts.planned, facts.all_planned
-    if facts.parts > 1:
-        return facts.planned, False
-    share = int.from_bytes(facts.last_device.ljust(16, b"\0")[:16], "big") / _ALL_KEYS
-    return (round(facts.planned / share) if share > 0 else facts.planned), False
+def audience_size(audience: Audience) -> tuple[int, bool]:
+    """The number of devices, and whether it is exact.
+
+    Until all are planned it is what the estimate counted, else what the share of keys that the plan has come to says.
+    """
+    planned = audience.planned
+    if audience.all_planned:
+        return planned, True
+    if audience.expected is not None:
+        return max(audience.expected, planned), False
+    if not planned or audience.parts > 1:
+        return planned, False
+    share = int.from_bytes(audience.last_device.ljust(16, b"\0")[:16], "big") / _ALL_KEYS
+    return (round(planned / share) if share > 0 else planned), False
 
 
 def _unknown(facts: ProgressInput, remaining: int, per_s: float) -> Unknown | None:
-    if facts.over:
-        return Unknown.OVER
-    if not facts.started:
-        return Unknown.NOT_STARTED
-    if facts.paused:
-        return Unknown.PAUSED
+    for is_so, unknown in (
+        (facts.over, Unknown.OVER),
+        (not facts.started, Unknown.NOT_STARTED),
+        (facts.paused, Unknown.PAUSED),
+        (facts.sending_paused, Unknown.SENDING_PAUSED),
+    ):
+        if is_so:
+            return unknown
     if remaining and facts.held_up >= remaining:
         return Unknown.ROUTE_PAUSED
     if not per_s and not (facts.bound_per_s or facts.last_due_at):

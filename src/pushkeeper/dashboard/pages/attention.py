@@ -127,7 +127,7 @@ def _webhooks(facts: AttentionInput) -> Iterator[AttentionItem]:
         given_up = webhook.disabled
         yield AttentionItem(
             tone=_BAD if given_up else _WARN,
-            what=f"Webhook “{webhook.name}” {'was disabled after 7 days of failures' if given_up else 'is failing'}: "
+            what=f"Webhook {webhook.webhook_id} “{webhook.name}” {'was disabled after 7 days of failures' if given_up else 'is failing'}: "
             f"{webhook.failure}",
             do=f"{plural(webhook.waiting, 'event')} queued. "
             + ("Fix the endpoint, then enable the webhook." if given_up else "Retrying for 7 days."),

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.broadcasts.progress import Unknown
+from pushkeeper.core.broadcasts.results import OUTCOMES, REPORTED
+from pushkeeper.core.model import DeviceId
 from pushkeeper.core.pagination import Page
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages.broadcast_draft import can_be_typed, template_of
 from pushkeeper.dashboard.pages.broadcast_form import version_of
 from pushkeeper.dashboard.ui import labels
-from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, Column, csv_of, csv_of_pages
 from pushkeeper.dashboard.ui.live import Frame, LiveStreams
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.services.reports.insights import flat
+from pushkeeper.dashboard.ui.table import table_view
+from pushkeeper.errors import BadRequest
+from pushkeeper.services.broadcasts.results import BroadcastSummary, Rank, Rates
 from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
+    from pushkeeper.dashboard.ui.table import TableView
+    from pushkeeper.services.broadcasts.render_checks import UnrenderableDevice
     from pushkeeper.services.broadcasts.service import (
         Broadcast,
         BroadcastStatus,
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
         Minute,
         Tally,
     )
-    from pushkeeper.services.reports.insights import FlatResult
     from pushkeeper.web.response import Response
 
 ENDINGS = ("accepted", "bounced", "failed", "expired", "unknown", "skipped")
@@ -50,25 +54,60 @@ OF = {
 }
 _MOST_BARS = 120
 _LATEST = 10
+_COMPARED, _DIGITS = 2, 18
+NAMES = {
+    "status": "Status",
+    "devices": "Devices",
+    "accepted": "Accepted",
+    "bounced": "Bounced",
+    "failed": "Failed",
+    "skipped": "Skipped",
+    "delivered": "Delivered",
+    "opened": "Opened",
+    "clicked": "Clicked",
+    "converted": "Converted",
+    "audience": "Audience",
+}
+USUAL = tuple(name for name in NAMES if name not in {"converted", "audience"})
+# The order that the heading of a column leads to.
+SORTS = {
+    "devices": Rank.DEVICES.value,
+    "failed": Rank.WORST.value,
+    **{rank.value: rank.value for rank in (Rank.DELIVERED, Rank.OPENED, Rank.CLICKED, Rank.CONVERTED)},
+}
 _STEPS_MIN = (1, 5, 15, 60, 360, 1_440)
 
-Row: TypeAlias = "tuple[Broadcast, FlatResult | None]"  # with what came of it, once it began
+METRICS = ("accepted", "bounced", "not_sent", "skipped", "delivered", "opened", "clicked", "converted")
 
 
-def _ended(ending: str) -> Callable[[Row], int | None]:
-    return lambda row: None if row[1] is None else getattr(row[1], ending)
+def _count(name: str) -> Callable[[BroadcastSummary], int]:
+    return lambda one: getattr(one.results, name)
 
 
-_COLUMNS: Sequence[Column[Row]] = (
-    Column("broadcast", lambda row: row[0].broadcast_id),
-    Column("name", lambda row: row[0].name),
-    Column("title", lambda row: row[0].content.title),
-    Column("state", lambda row: row[0].shown_state),
-    Column("audience", lambda row: labels.audience(row[0])),
-    Column("created_at", lambda row: row[0].created_at),
-    Column("started_at", lambda row: row[0].started_at),
-    Column("devices", lambda row: row[0].devices),
-    *(Column(ending, _ended(ending)) for ending in ENDINGS),
+def _rate(name: str) -> Callable[[BroadcastSummary], float | None]:
+    return lambda one: getattr(one.results.rates, name)
+
+
+_COLUMNS: Sequence[Column[BroadcastSummary]] = (
+    Column("broadcast", lambda one: one.broadcast.broadcast_id),
+    Column("name", lambda one: one.broadcast.name),
+    Column("title", lambda one: one.broadcast.content.title),
+    Column("state", lambda one: one.broadcast.shown_state),
+    Column("status", lambda one: one.status),
+    Column("audience", lambda one: labels.audience(one.broadcast)),
+    Column("created_at", lambda one: one.broadcast.created_at),
+    Column("started_at", lambda one: one.broadcast.started_at),
+    Column("devices", lambda one: one.devices),
+    *(Column(ending, _count(ending)) for ending in (*OUTCOMES, *REPORTED)),
+    *(Column(f"{name}_rate", _rate(name)) for name in Rates.__struct_fields__),
+)
+_UNRENDERABLE: Sequence[Column[UnrenderableDevice]] = (
+    Column("device", lambda one: one.device_id.hex()),
+    Column("platform", lambda one: one.platform),
+    Column("cio_id", lambda one: one.cio_id),
+    Column("id", lambda one: one.id),
+    Column("email", lambda one: one.email),
+    Column("problem", lambda one: one.problem),
 )
 _RESULTS: Sequence[Column[Tally]] = (
     Column("platform", lambda one: one.platform),
@@ -89,9 +128,12 @@ def page_routes(context: Context) -> Sequence[PageRoute]:
     return [
         view(here, room.show_all),
         view(f"{here}.csv", room.csv),
+        view(f"{here}/compare", room.compare),
         view(one, room.show),
         view(f"{one}/live", room.live),
         view(f"{one}/results.csv", room.results_csv),
+        view(f"{one}/unrenderable", room.unrenderable),
+        view(f"{one}/unrenderable.csv", room.unrenderable_csv),
         action(f"{one}/preflight", "broadcast.preflight", room.preflight, room.show, operator),
         action(f"{one}/start", "broadcast.start", room.start, room.show, operator),
         action(f"{one}/pause", "broadcast.pause", room.pause, room.show, operator),
@@ -108,19 +150,35 @@ class _Broadcasts:
         self._live = LiveStreams(context.ending)
 
     async def show_all(self, request: PageRequest) -> Response:
-        found = await self._page(request, request.asked_number("start"), ROWS)
-        following = f"{request.to('broadcasts')}?{urlencode({'start': found.following})}"
+        """The newest broadcasts, or those that a column ranks first."""
+        view = table_view(request, request.to("broadcasts"), NAMES, USUAL, sorts=list(Rank))
+        found, following = await self._ordered(request, view)
+        shown = found[: view.size]
         return page(
             request,
             "broadcasts.html",
-            rows=found.rows,
-            states=states_of(found.rows),
-            next=following if found.following else None,
+            rows=shown,
+            view=view,
+            sorts=SORTS,
+            next=view.following(following, len(shown)),
         )
 
+    async def compare(self, request: PageRequest) -> Response:
+        """Two broadcasts beside each other."""
+        asked = [text for text in request.query.getlist("broadcast") if text.isascii() and text.isdigit()]
+        found = await self._room.some(
+            request.workspace_id, [int(text) for text in asked[:_COMPARED] if len(text) <= _DIGITS]
+        )
+        if len(found) != _COMPARED or len(asked) != _COMPARED:
+            raise BadRequest("broadcast", "choose two broadcasts to compare")
+        return page(request, "broadcast_compare.html", rows=found, metrics=METRICS)
+
     async def csv(self, request: PageRequest) -> Response:
-        async def read(before: int | None) -> Page[Row, int | None]:
-            return await self._page(request, before, CSV_ROWS)
+        async def read(before: int | None) -> Page[BroadcastSummary, int | None]:
+            found = await self._room.all(request.workspace_id, before=before, limit=CSV_ROWS + 1)
+            shown = found[:CSV_ROWS]
+            following = shown[-1].broadcast.broadcast_id if len(found) > CSV_ROWS else None
+            return Page(shown, following, whole=True)
 
         return await csv_of_pages("broadcasts", _COLUMNS, read, None)
 
@@ -153,6 +211,33 @@ class _Broadcasts:
             return Frame(shown.body.decode(), facts["stands"])
 
         return self._live.answer(request.asked("state"), look_again)
+
+    async def unrenderable(self, request: PageRequest) -> Response:
+        """For whom the content cannot be rendered."""
+        number = request.number("broadcast", "broadcast")
+        broadcast = await self._room.one(request.workspace_id, number)
+        found = await self._room.estimates.unrenderable(
+            request.workspace_id, number, after=_key(request.asked("start"))
+        )
+        view = table_view(request, request.to("broadcasts", number, "unrenderable"), {}, ())
+        following = None if found.following is None else found.following.hex()
+        return page(
+            request,
+            "broadcast_unrenderable.html",
+            broadcast=broadcast,
+            devices=found.devices,
+            view=view,
+            next=view.following(following, len(found.devices)),
+        )
+
+    async def unrenderable_csv(self, request: PageRequest) -> Response:
+        number = request.number("broadcast", "broadcast")
+
+        async def read(after: DeviceId) -> Page[UnrenderableDevice, DeviceId]:
+            found = await self._room.estimates.unrenderable(request.workspace_id, number, after=after)
+            return Page(found.devices, found.following, whole=True)
+
+        return await csv_of_pages("content-problems", _UNRENDERABLE, read, DeviceId(b""))
 
     async def results_csv(self, request: PageRequest) -> Response:
         standing = await self._standing(request)
@@ -192,38 +277,38 @@ class _Broadcasts:
         found = await self._room.minutes(request.workspace_id, request.number("broadcast", "broadcast"))
         return chart_of(found)
 
-    async def _page(self, request: PageRequest, before: int | None, limit: int) -> Page[Row, int | None]:
-        return await page_of(self._context, request.workspace_id, before, limit)
+    async def _ordered(
+        self, request: PageRequest, view: TableView
+    ) -> tuple[list[BroadcastSummary], int | None]:
+        """A page of broadcasts, and where the next one begins."""
+        start, workspace = request.asked_number("start") or 0, request.workspace_id
+        is_newest, limit = not view.sort and not view.reverse, view.size + 1
+        if is_newest:
+            found = await self._room.all(workspace, before=start or None, limit=limit)
+        else:
+            rank = Rank(view.sort or Rank.NEWEST)
+            found = await self._room.ranked(workspace, rank, reverse=view.reverse, offset=start, limit=limit)
+        if len(found) < limit:
+            return found, None
+        return found, found[view.size - 1].broadcast.broadcast_id if is_newest else start + view.size
 
 
-async def page_of(
-    context: Context, workspace: WorkspaceId, before: int | None, limit: int
-) -> Page[Row, int | None]:
-    """Broadcasts before a number, the newest first, with what came of those that began."""
-    found = await context.services.broadcasts.all(workspace, before=before, limit=limit + 1)
-    shown = found[:limit]
-    newest = shown[0].broadcast_id + 1 if shown else None
-    began = await context.services.insights.broadcasts(workspace, before=newest, limit=limit)
-    results = {one.broadcast_id: one for one in map(flat, began)}
-    rows = [(one, results.get(one.broadcast_id)) for one in shown]
-    return Page(rows, shown[-1].broadcast_id if len(found) > limit else None, whole=True)
+def _key(text: str) -> DeviceId:
+    """The key that a page begins after.
+
+    Raises:
+        BadRequest: the address was not ours.
+    """
+    try:
+        return DeviceId(bytes.fromhex(text))
+    except ValueError:
+        raise BadRequest("start", "this page address is not valid") from None
 
 
-async def under_way(context: Context, workspace: WorkspaceId) -> list[Row]:
-    """Of the latest broadcasts those that are started and not over, with how much of each has come to an end."""
-    found = await page_of(context, workspace, None, _LATEST)
-    return [row for row in found.rows if row[0].passes and not row[0].is_over]
-
-
-def states_of(rows: Sequence[Row]) -> dict[int, labels.State]:
-    """The state to show of each broadcast, by its number."""
-    now = datetime.now(UTC)
-    return {
-        one.broadcast_id: labels.broadcast_state(
-            one, {} if result is None else {name: getattr(result, name) for name in ENDINGS}, now
-        )
-        for one, result in rows
-    }
+async def under_way(context: Context, workspace: WorkspaceId) -> list[BroadcastSummary]:
+    """Of the latest broadcasts those that are started and not over."""
+    found = await context.services.broadcasts.all(workspace, before=None, limit=_LATEST)
+    return [one for one in found if one.broadcast.passes and not one.broadcast.is_over]
 
 
 def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
@@ -264,29 +349,36 @@ def _details(standing: BroadcastStatus) -> dict[int, list[FailureDetail]]:
 def _facts(standing: BroadcastStatus) -> dict[str, Any]:
     """What the page of a broadcast shows of how it stands."""
     broadcast, progress = standing.broadcast, standing.progress
-    endings, outcomes = Counter[str](), Counter[str]()
-    for tally in standing.tallies:
-        endings[OF[tally.ending]] += tally.pushes
-        outcomes[tally.ending] += tally.pushes
-    state, shown = broadcast.shown_state, labels.broadcast_state(broadcast, outcomes, datetime.now(UTC))
+    summary = standing.summary
+    results = summary.results
+    endings = {
+        "accepted": results.accepted,
+        "bounced": results.bounced,
+        "failed": results.not_sent,
+        "skipped": results.skipped,
+    }
+    waiting = Counter[str]()
+    for one in standing.waiting:
+        if one.paused:
+            waiting[one.paused] += one.devices
     marks = {"over": broadcast.is_over, f"attempt {broadcast.attempts}": broadcast.last_error is not None}
     return {
         "broadcast": broadcast,
-        "state": state,
-        "shown_state": shown,
+        "state": broadcast.shown_state,
+        "summary": summary,
         "editable": False,
         # What is still under way ends once more: then nothing of the page changes any more.
-        "stands": ", ".join([shown.name, *(mark for mark, is_so in marks.items() if is_so)]),
+        "stands": ", ".join([summary.status.value, *(mark for mark, is_so in marks.items() if is_so)]),
         # A broadcast with scheduled times has been started, but sends only from the first of them on.
         "begun": bool(broadcast.passes),
         "changes": bool(broadcast.passes) and not broadcast.is_over,
         "progress": progress,
         "endings": endings,
         "bar": {ink: endings[name] for name, ink in INKS.items()},
-        "whole": max(progress.devices, endings.total()),
+        "whole": max(progress.devices, results.processed),
         "tallies": standing.tallies,
         "details": _details(standing),
-        "waiting": [one for one in standing.waiting if one.paused],
+        "waiting": waiting.items(),
         "compared": standing.compared,
         "lacks_worker": standing.lacks_worker,
         "no_end": labels.NO_END_BECAUSE.get((progress.unknown or Unknown.OVER).value, ""),

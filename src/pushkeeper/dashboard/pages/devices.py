@@ -15,10 +15,11 @@ from pushkeeper.core.pagination import Page
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.pages import timeline
 from pushkeeper.dashboard.ui import filter_completion, labels
-from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of_pages
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, Column, csv_of_pages
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.page_request import MAX_QUERY_CHARACTERS
 from pushkeeper.dashboard.ui.render import data, page
+from pushkeeper.dashboard.ui.table import table_view
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.listings import FIRST_DEVICE as FIRST
 from pushkeeper.services.listings import DeviceKey as Key
@@ -39,6 +40,19 @@ if TYPE_CHECKING:
 
 _COUNTED_WHOLE = 20_000  # devices, which are counted as fast as a sample of many is
 _SHORTEST_TOKEN = 20
+_NAMES = {
+    "status": "Last status",
+    "platform": "Platform",
+    "app_version": "App version",
+    "person": "Person",
+    "email": "Email",
+    "app": "App",
+    "environment": "Environment",
+    "strikes": "Consecutive bounces",
+    "registered": "Registered",
+    "last_used": "Last used",
+}
+_USUAL = ("status", "platform", "app_version", "person", "last_used")
 COLUMNS: Sequence[Column[ShownDevice]] = (
     Column("device", lambda one: one.device.device_id.hex()),
     Column("token", lambda one: one.device.token.masked),
@@ -74,6 +88,9 @@ def page_routes(context: Context) -> Sequence[PageRoute]:
         view("/w/{workspace}/devices.csv", devices.csv),
         view("/w/{workspace}/devices/count", devices.count),
         view("/w/{workspace}/devices/complete", devices.complete),
+        action(
+            "/w/{workspace}/devices/delete", "devices.delete", devices.delete, devices.show_all, Role.OPERATOR
+        ),
         view(one, devices.show),
         view(f"{one}/timeline.csv", devices.timeline_csv),
         action(f"{one}/push", "push.send", devices.push, devices.show, Role.OPERATOR),
@@ -92,15 +109,25 @@ class _Devices:
             return see_other(request.to("devices", found))
         standing = await self._context.services.reach.now(request.workspace_id)
         total = sum(count.devices for count in standing.devices)
+        view = table_view(request, request.to("devices"), _NAMES, _USUAL, kept={"filter": text})
         try:
             node = await self._node(request, text)
         except BadRequest as error:
             told = {"filter": text, "problem": error, "total": total, "shown": None, "next": None}
-            return replace(page(request, "devices.html", **told), status=400)
-        shown = await self._listings.devices(request.workspace_id, node, after=start_of(request), limit=ROWS)
-        following = _address(request, text, shown.following) if shown.following else None
+            return replace(page(request, "devices.html", **told, view=view), status=400)
+        shown = await self._listings.devices(
+            request.workspace_id, node, after=start_of(request), limit=view.size
+        )
+        following = view.following(start(shown.following) if shown.following else None, len(shown.rows))
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
-        return page(request, "devices.html", **told)
+        return page(request, "devices.html", **told, view=view)
+
+    async def delete(self, request: PageRequest) -> ActionResult:
+        """Delete the selected devices."""
+        keys = [device_key(text) for text in request.form.every("device")]
+        deleted = await self._context.services.bulk.delete_devices(request.actor, request.workspace_id, keys)
+        notice = f"{labels.plural(deleted, 'device')} deleted."
+        return ActionResult(answer=see_other(request.to("devices"), self._context.cookies.note(notice)))
 
     async def csv(self, request: PageRequest) -> Response:
         """All devices of which the filter is true."""
@@ -249,22 +276,23 @@ def start(key: Key) -> str:
     return f"{cio_id(PersonId(key.person_id))}.{key.device_id.hex()}"
 
 
-def _address(request: PageRequest, text: str, key: Key) -> str:
-    asked = {
-        **({"filter": text} if text else {}),
-        "start": start(key),
-    }
-    return f"{request.to('devices')}?{urlencode(asked)}"
-
-
 def _device_id(request: PageRequest) -> DeviceId:
     """The key in the address.
 
     Raises:
         NotFound: it is none.
     """
+    return device_key(request.segments["device"])
+
+
+def device_key(text: str) -> DeviceId:
+    """A key as it is written.
+
+    Raises:
+        NotFound: it is none.
+    """
     try:
-        key = bytes.fromhex(request.segments["device"])
+        key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) != 16:  # noqa: PLR2004 - a device's key

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.dashboard.pages import attention
-from pushkeeper.dashboard.pages.broadcasts import states_of, under_way
+from pushkeeper.dashboard.pages.broadcasts import under_way
 from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import view
@@ -116,7 +116,6 @@ class _Overview:
             "routes": routes,
             "todos": attention.todos(facts),
             "under_way": going,
-            "states": states_of(going),
         }
         if request.fragment:
             return page(request, "overview_live.html", **live)

@@ -14,10 +14,12 @@ from pushkeeper.core import times
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id, of_path, person_of_cio_id
 from pushkeeper.core.model import PersonId
 from pushkeeper.core.pagination import Page
+from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui import labels
-from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, ROWS, Column, csv_of, csv_of_pages
-from pushkeeper.dashboard.ui.page import view
+from pushkeeper.dashboard.ui.csv_download import CSV_ROWS, Column, csv_of, csv_of_pages
+from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
+from pushkeeper.dashboard.ui.table import table_view
 from pushkeeper.errors import BadRequest, NotFound
 from pushkeeper.services.listings import FIRST_MESSAGE
 from pushkeeper.services.listings import FIRST_PERSON as FIRST
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 _ACTIVITIES = 30
 _DELIVERIES = 10
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_NAMES = {"email": "Email", "devices": "Devices", "cio_id": "cio_id", "created": "Created"}
+_USUAL = ("email", "devices", "created")
 _LAST_ID = "\U0010ffff"
 
 
@@ -84,6 +88,13 @@ def page_routes(context: Context) -> Sequence[PageRoute]:
     one = "/w/{workspace}/people/{person}"
     return [
         view("/w/{workspace}/people", people.show_all),
+        action(
+            "/w/{workspace}/people/suppress",
+            "people.suppress",
+            people.suppress,
+            people.show_all,
+            Role.OPERATOR,
+        ),
         view("/w/{workspace}/people.csv", people.csv),
         view(one, people.show),
         view(f"{one}/activities.csv", people.activities_csv),
@@ -117,6 +128,7 @@ class _People:
             return see_other(request.to("people", found.cio_id))
         standing = await self._context.services.reach.now(request.workspace_id)
         total = standing.reach.people
+        view = table_view(request, request.to("people"), _NAMES, _USUAL, kept={"filter": text})
         try:
             node = await self._node(request, text)
         except BadRequest as error:
@@ -126,11 +138,24 @@ class _People:
                 else BadRequest("filter", _NOBODY.format(text=text), is_sentence=True)
             )
             told = {"filter": text, "problem": said, "total": total, "shown": None, "next": None}
-            return replace(page(request, "people.html", **told), status=400)
-        shown = await self._listings.people(request.workspace_id, node, after=start_of(request), limit=ROWS)
-        following = _address(request, text, shown.following) if shown.following else None
+            return replace(page(request, "people.html", **told, view=view), status=400)
+        shown = await self._listings.people(
+            request.workspace_id, node, after=start_of(request), limit=view.size
+        )
+        following = view.following(start(shown.following) if shown.following else None, len(shown.rows))
         told = {"filter": text, "problem": None, "total": total, "shown": shown, "next": following}
-        return page(request, "people.html", **told)
+        return page(request, "people.html", **told, view=view)
+
+    async def suppress(self, request: PageRequest) -> ActionResult:
+        """Delete the selected people, and keep their identifiers from being used again."""
+        selected = [
+            found for text in request.form.every("person") if (found := person_of_cio_id(text)) is not None
+        ]
+        count = await self._context.services.bulk.suppress_people(
+            request.actor, request.workspace_id, selected
+        )
+        notice = f"{labels.plural(count, 'person', 'people')} suppressed."
+        return ActionResult(answer=see_other(request.to("people"), self._context.cookies.note(notice)))
 
     async def csv(self, request: PageRequest) -> Response:
         """All people of whom the filter is true."""
@@ -260,11 +285,6 @@ def start_of(request: PageRequest) -> int:
 def start(person: int) -> str:
     """Where a page begins, in an address."""
     return cio_id(PersonId(person))
-
-
-def _address(request: PageRequest, text: str, person: int) -> str:
-    asked = {**({"filter": text} if text else {}), "start": start(person)}
-    return f"{request.to('people')}?{urlencode(asked)}"
 
 
 def _before_message(request: PageRequest) -> UUID:

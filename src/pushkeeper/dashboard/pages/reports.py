@@ -14,15 +14,14 @@ from pushkeeper.dashboard.pages.broadcasts import INKS, OF
 from pushkeeper.dashboard.ui.page import view
 from pushkeeper.dashboard.ui.render import page
 from pushkeeper.errors import BadRequest
+from pushkeeper.services.broadcasts.results import FlatResult, flat
 from pushkeeper.services.reports.insights import (
     Bounce,
     BounceDay,
     Cohort,
-    FlatResult,
     PushDay,
     Reason,
     Revival,
-    flat,
 )
 from pushkeeper.web.response import CSV, Response
 
@@ -72,6 +71,7 @@ class _Reports:
 
     def __init__(self, context: Context) -> None:
         self._insights = context.services.insights
+        self._broadcasts = context.services.broadcasts
 
     async def people(self, request: PageRequest) -> Response:
         """People by the month in which they came."""
@@ -149,8 +149,8 @@ class _Reports:
     async def broadcasts(self, request: PageRequest) -> Response:
         """What came of broadcasts beside what was foreseen."""
         before = request.asked_number("start")
-        found = await self._insights.broadcasts(request.workspace_id, before=before, limit=_SHOWN + 1)
-        results = [flat(one) for one in found[:_SHOWN]]
+        found = await self._broadcasts.report(request.workspace_id, before=before, limit=_SHOWN + 1)
+        results = found[:_SHOWN]
         following = None
         if len(found) > _SHOWN:
             asked = urlencode({"start": results[-1].broadcast_id})
@@ -187,7 +187,9 @@ class _Files:
         )
 
         async def results(request: PageRequest) -> list[FlatResult]:
-            found = await insights.broadcasts(request.workspace_id, before=None, limit=_CSV_BROADCASTS)
+            found = await context.services.broadcasts.report(
+                request.workspace_id, before=None, limit=_CSV_BROADCASTS
+            )
             return [flat(one) for one in found]
 
         self.broadcasts = _file("broadcasts", FlatResult, results)
@@ -197,7 +199,8 @@ def _file(
     name: str, kind: type[Struct], read: Callable[[PageRequest], Awaitable[Sequence[Struct]]]
 ) -> Handler:
     async def handle(request: PageRequest) -> Response:
-        disposition = (b"content-disposition", f'attachment; filename="{name}.csv"'.encode())
+        file = f"{name}-{datetime.now(UTC):%Y-%m-%d}.csv"
+        disposition = (b"content-disposition", f'attachment; filename="{file}"'.encode())
         return Response(
             body=csv_text.of_structs(kind, await read(request)), content_type=CSV, headers=(disposition,)
         )

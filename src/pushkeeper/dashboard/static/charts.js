@@ -15,7 +15,7 @@
   const whole = new Intl.NumberFormat("en");
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
   const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
-  const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   // What is counted by the day is counted by that of UTC: elsewhere it would be told of the day before.
   const utc = { timeZone: "UTC" };
   const utcDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...utc });

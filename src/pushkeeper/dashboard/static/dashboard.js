@@ -135,7 +135,31 @@
     }, 1000);
   };
 
+  // Boxes for all rows, and buttons that copy, are of no use without a script.
+  const pickAll = () => {
+    for (const all of document.querySelectorAll("[data-picks-all]")) {
+      all.hidden = false;
+      const boxes = [...all.form.querySelectorAll("tbody .pick input")];
+      all.addEventListener("change", () => { for (const box of boxes) box.checked = all.checked; });
+    }
+  };
+  const copyTexts = () => {
+    if (!navigator.clipboard) return;
+    for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+    document.addEventListener("click", async (event) => {
+      const button = event.target.closest("[data-copy]");
+      if (!button) return;
+      await navigator.clipboard.writeText(button.dataset.copy);
+      const said = button.getAttribute("aria-label");
+      button.classList.add("is-done");
+      button.setAttribute("aria-label", "Copied");
+      setTimeout(() => { button.classList.remove("is-done"); button.setAttribute("aria-label", said); }, 1500);
+    });
+  };
+
   tellTimes(document);
+  pickAll();
+  copyTexts();
   refresh();
   openFolds();
   keepTheme();

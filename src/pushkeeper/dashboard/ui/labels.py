@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pushkeeper.core import times
+from pushkeeper.core.broadcasts.results import Status
 from pushkeeper.core.delivery.reason_codes import MEANINGS
 from pushkeeper.core.filters.from_text import EVERYBODY, read
 from pushkeeper.core.filters.to_text import text_of
@@ -70,21 +72,22 @@ ROUTE_STATES: Mapping[str, str] = {
     "slowed": "rate-limited",
     "paused": "paused",
 }
-BROADCAST_TONES: Mapping[str, tuple[str, str]] = {
-    "draft": ("unused", "unused"),
-    "scheduled": ("unused", "clock"),
-    "sending": ("sent", "moved"),
-    "paused": ("bounced", "bounced"),
-    "sent": ("sent", "done"),
-    "sent with errors": ("bounced", "warn"),
-    "no recipients": ("unused", "unused"),
-    "stopped": ("suppressed", "suppressed"),
-    "cancelled": ("unused", "gone"),
-    "failed": ("suppressed", "suppressed"),
+BROADCAST_TONES: Mapping[Status, tuple[str, str]] = {
+    Status.DRAFT: ("unused", "unused"),
+    Status.SCHEDULED: ("unused", "clock"),
+    Status.SENDING: ("sent", "moved"),
+    Status.PAUSED: ("bounced", "bounced"),
+    Status.SENT: ("sent", "done"),
+    Status.SENT_WITH_ERRORS: ("bounced", "warn"),
+    Status.NO_RECIPIENTS: ("unused", "unused"),
+    Status.STOPPED: ("suppressed", "suppressed"),
+    Status.CANCELLED: ("unused", "gone"),
+    Status.FAILED: ("suppressed", "suppressed"),
 }
 NO_END_BECAUSE: Mapping[str, str] = {
     "not_started": "waiting for its scheduled time",
     "paused": "paused",
+    "sending_paused": "all sending is paused",
     "route_paused": "remaining pushes are waiting for a paused route",
     "nothing_yet": "no pushes processed yet",
 }
@@ -150,40 +153,6 @@ _ACTIONS = {
     "route.apply": "Apply held rejections",
     "route.discard": "Discard held rejections",
 }
-_SOME_FAILED = ("failed", "expired", "unknown")
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A broadcast's state as shown; `due_at` is when its first or next time zone is due, while it is scheduled."""
-
-    name: str
-    due_at: datetime | None = None
-
-    @property
-    def tone(self) -> tuple[str, str]:
-        return BROADCAST_TONES[self.name]
-
-
-def broadcast_state(broadcast: Broadcast, outcomes: Mapping[str, int], now: datetime) -> State:
-    """The state of a broadcast, which is not just "sent" if pushes failed or there was nobody to send to.
-
-    A broadcast by local time counts as scheduled until the first device's time zone is due.
-    """
-    state, at = broadcast.shown_state, broadcast.pass_at
-    total = sum(outcomes.values())
-    if state == "scheduled" or (
-        state == "sending" and not total and not broadcast.devices and at is not None and at > now
-    ):
-        return State("scheduled", at)
-    if state != "sent":
-        return State(state)
-    if not total:
-        return State("no recipients")
-    failed = sum(outcomes.get(name, 0) for name in _SOME_FAILED)
-    if failed and not outcomes.get("accepted"):
-        return State("failed")
-    return State("sent with errors" if failed else "sent")
 
 
 def action(code: str) -> str:
@@ -264,8 +233,17 @@ def share(part: float, whole: float) -> str:
     """A percentage; a dash if the whole is zero."""
     if not whole:
         return "–"  # noqa: RUF001 - a dash
-    per_cent = 100 * part / whole
+    return share_text(100 * part / whole)
+
+
+def share_text(per_cent: float) -> str:
+    """A percentage, with one decimal unless it is none or all."""
     return f"{per_cent:.1f}%" if 0 < per_cent < 99.95 else f"{per_cent:.0f}%"  # noqa: PLR2004 - rounds to 100
+
+
+def rate_of(share: float | None) -> str:
+    """A rate as a percentage; a dash if there is none."""
+    return "–" if share is None else share_text(100 * share)  # noqa: RUF001 - a dash
 
 
 def parts(counts: Mapping[str, int], whole: float) -> list[tuple[str, float, float]]:
@@ -304,8 +282,7 @@ def rounded(value: float) -> int:
 
 def broadcast_name(broadcast: Broadcast) -> str:
     """The name of a broadcast, else its title, message or number."""
-    said = broadcast.name or broadcast.content.title or broadcast.content.message
-    return said or f"Broadcast {broadcast.broadcast_id}"
+    return broadcast.title
 
 
 def audience(broadcast: Broadcast) -> str:
@@ -316,6 +293,20 @@ def audience(broadcast: Broadcast) -> str:
     if broadcast.device_ids is not None:
         return f"{plural(len(broadcast.device_ids), 'listed device')}"
     return "listed people" if broadcast.listed else EVERYBODY
+
+
+def full_name(attributes: Mapping[str, Any]) -> str:
+    """What a person is called by their attributes; empty if those do not say."""
+    parts = [attributes.get(name) for name in ("first_name", "last_name")]
+    said = " ".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
+    name = attributes.get("name")
+    return said or (name.strip() if isinstance(name, str) else "")
+
+
+def moment(name: str, value: object) -> datetime | None:
+    """The time that an attribute is, if its name says that it is one and its value are seconds since 1970."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return times.from_seconds(value) if name.endswith("_at") and is_number else None
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.core.roles import Role
     from pushkeeper.services.accounts import User
-    from pushkeeper.services.workspaces import Workspace
+    from pushkeeper.services.workspaces import NamedWorkspace
     from pushkeeper.web.upload import Upload
 
 MAX_QUERY_CHARACTERS = 4_000
@@ -108,8 +108,8 @@ class PageRequest:
     fragment: bool = False
     simulator: bool = False
     user: User | None = None
-    workspace: Workspace | None = None
-    workspaces: Sequence[Workspace] = ()
+    workspace: NamedWorkspace | None = None
+    workspaces: Sequence[NamedWorkspace] = ()
     form: Form = field(default_factory=Form)
 
     @property

@@ -16,7 +16,7 @@ from pushkeeper.services.audiences import read_whole
 from pushkeeper.services.broadcasts.recipients import resolve, resolve_devices
 from pushkeeper.services.messages.templates import ContentCheck, SendOptions
 from pushkeeper.store.admin import credentials
-from pushkeeper.store.broadcasts import broadcasts
+from pushkeeper.store.broadcasts import broadcasts, recipients
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState, Definition
 from pushkeeper.store.delivery import routes
 from pushkeeper.store.messages import templates
@@ -169,7 +169,7 @@ async def insert(
         once=checked.request.once,
     )
     if made is not None:
-        await broadcasts.list_people(connection, workspace, made, resolved.people)
+        await recipients.list_people(connection, workspace, made, resolved.people)
     return made
 
 
@@ -181,7 +181,7 @@ async def replace(connection: Connection, draft: Broadcast, checked: CheckedRequ
     """
     resolved = await _resolve(connection, draft.workspace_id, checked)
     await broadcasts.change(connection, draft, resolved.definition)
-    await broadcasts.list_people(connection, draft.workspace_id, draft.broadcast_id, resolved.people)
+    await recipients.list_people(connection, draft.workspace_id, draft.broadcast_id, resolved.people)
 
 
 def _first_state(definition: Definition) -> BroadcastState:

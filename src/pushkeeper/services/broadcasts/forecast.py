@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pushkeeper.core.broadcasts import forecast
-from pushkeeper.core.broadcasts.forecast import ForecastInput, RouteState, SendRules, ZoneState
+from pushkeeper.core.broadcasts.forecast import ForecastInput, RouteState, ZoneState
 from pushkeeper.core.delivery.rate_limit import FCM_PER_S
 from pushkeeper.core.delivery.route_choice import choose_route
 from pushkeeper.core.model import Provider
 from pushkeeper.errors import NotFound, TooSlow
 from pushkeeper.services.audiences import read_whole
+from pushkeeper.services.broadcasts.render_checks import rules_of
 from pushkeeper.store.broadcasts import broadcasts, estimates, forecasts
 from pushkeeper.store.broadcasts.planning import Address, Targeting
 from pushkeeper.store.delivery import routes
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.broadcasts.forecast import DeviceGroup, Preflight
-    from pushkeeper.core.model import Platform, TokenShape, WorkspaceId
+    from pushkeeper.core.model import DeviceId, Platform, TokenShape, WorkspaceId
+    from pushkeeper.services.broadcasts.render_checks import RenderChecks, UnrenderablePage
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
@@ -54,8 +56,9 @@ async def audience_of(database: Database, workspace: WorkspaceId, broadcast: Bro
 class Estimates:
     """Makes the estimates of all workspaces' broadcasts."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, render_checks: RenderChecks) -> None:
         self._database = database
+        self._render_checks = render_checks
 
     async def make(self, claim: Claim) -> None:
         """Make an estimate that is claimed and save it; `ClaimLost` where another was requested meanwhile.
@@ -117,11 +120,7 @@ class Estimates:
         workspace, broadcast_id = broadcast.workspace_id, broadcast.broadcast_id
         whom = await audience_of(self._database, workspace, broadcast)
         zone = broadcast.schedule.time_zone if broadcast.schedule.by_zone else None
-        asks = SendRules(
-            send_to_unsubscribed=broadcast.send_to_unsubscribed,
-            skip_without_permission=broadcast.skip_without_permission,
-            one_per_phone=broadcast.one_per_phone,
-        )
+        asks = rules_of(broadcast)
         kinds = await forecasts.kinds(
             self._database,
             workspace,
@@ -144,8 +143,25 @@ class Estimates:
             fastest_per_s=await forecasts.fastest_per_s(self._database, workspace),
             zone=zone,
             unknown_zones=unknown_zones,
+            rendering=await self._render_checks.check(broadcast, whom),
         )
         return forecast.foresee(broadcast.content, facts)
+
+    async def unrenderable(
+        self, workspace: WorkspaceId, broadcast_id: int, *, after: DeviceId
+    ) -> UnrenderablePage:
+        """The devices after a key that a broadcast would fail for now, because its content cannot be rendered for them.
+
+        Raises:
+            BadRequest: its saved audience does not exist any more.
+            NotFound: the broadcast does not exist.
+            TooSlow: its audience cannot be read within a minute.
+        """
+        broadcast = await broadcasts.one(self._database, workspace, broadcast_id)
+        if broadcast is None:
+            raise NotFound("Broadcast not found")
+        whom = await audience_of(self._database, workspace, broadcast)
+        return await self._render_checks.page(broadcast, whom, after=after)
 
     async def _routes(
         self, workspace: WorkspaceId, kinds: Sequence[DeviceGroup]

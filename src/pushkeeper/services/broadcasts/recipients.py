@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import BadRequest
-from pushkeeper.store.broadcasts import broadcasts
+from pushkeeper.store.broadcasts import recipients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ async def resolve(
     Raises:
         BadRequest: one is nobody here, and that is not to be ignored.
     """
-    known = await broadcasts.known(connection, workspace, [one.who for one in named])
+    known = await recipients.known(connection, workspace, [one.who for one in named])
     found = []
     for one in named:
         person = known.get(one.who.key)
@@ -58,7 +58,7 @@ async def resolve_devices(
         BadRequest: one is nobody's, and that is not to be ignored.
     """
     keys = [device_id(workspace, token) for token, _ in named]
-    known = await broadcasts.known_devices(connection, workspace, keys)
+    known = await recipients.known_devices(connection, workspace, keys)
     found: list[DeviceId] = []
     for key, (_, place) in zip(keys, named, strict=True):
         if key in known:

@@ -10,17 +10,29 @@ from pushkeeper.core.filters.nodes import Or
 from pushkeeper.errors import BadRequest, Conflict, NotFound
 from pushkeeper.services.audiences import read_whole
 from pushkeeper.services.audit import audited
-from pushkeeper.services.broadcasts import creation
+from pushkeeper.services.broadcasts import creation, guards
 from pushkeeper.services.broadcasts.creation import Creation
 from pushkeeper.services.broadcasts.forecast import Estimates, audience_of
+from pushkeeper.services.broadcasts.render_checks import RenderChecks
+from pushkeeper.services.broadcasts.results import (
+    BroadcastSummary,
+    Rank,
+    Result,
+    best,
+    summaries,
+    summary_of,
+)
+from pushkeeper.services.broadcasts.results import audience_of as audience_of_plan
 from pushkeeper.services.broadcasts.status import BroadcastStatus
 from pushkeeper.services.messages.preview import Previews
 from pushkeeper.services.messages.templates import MessageContent
 from pushkeeper.store.broadcasts import broadcasts, estimates
 from pushkeeper.store.broadcasts import progress as broadcast_progress
+from pushkeeper.store.broadcasts import results as counts
 from pushkeeper.store.broadcasts.broadcasts import Broadcast, BroadcastState, EstimateState
 from pushkeeper.store.broadcasts.progress import FailureDetail, Minute, Tally
 from pushkeeper.store.db.statements import LostRace
+from pushkeeper.store.delivery import sending
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -49,11 +61,9 @@ __all__ = [
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DEVICE = "no_device"
 _NOT_FOUND = "Broadcast not found"
-_TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
 # What the audit log writes as it was and is, and of what only that it changed.
 _WRITTEN = ("state", "paused_at", "name", "template_id", "unit", "per_s", "send_to_unsubscribed", "dry_run")
 _NAMED = ("content", "audience", "device_ids", "schedule", "skip_without_permission", "one_per_phone")
-_UNDER_WAY = _TO_BE_PLANNED | {BroadcastState.PLANNED}
 _ENDED = frozenset({BroadcastState.PLANNED, BroadcastState.CANCELLED, BroadcastState.FAILED})
 
 
@@ -64,7 +74,7 @@ class Broadcasts:
         """`checks` maps each platform to its content validators."""
         self._database = database
         self._creation = Creation(database, checks)
-        self.estimates = Estimates(database)
+        self.estimates = Estimates(database, RenderChecks(database, checks, renderer))
         self._previews = Previews(database, checks, renderer)
 
     @audited("broadcast.make")
@@ -87,7 +97,7 @@ class Broadcasts:
                 known = await broadcasts.once(connection, workspace, request.once[0])
                 if known is not None:
                     entry.detail = "already existed (same idempotency key)"
-                    return _same(known, request.once[1])
+                    return guards.same(known, request.once[1])
             made = await creation.insert(connection, workspace, checked, start=start)
             if made is None:
                 raise LostRace  # another call with the same key was first; it is found now
@@ -125,7 +135,7 @@ class Broadcasts:
                 raise Conflict(
                     f"Broadcast {broadcast.broadcast_id} is {broadcast.shown_state}; only drafts can be edited"
                 )
-            _require_version(broadcast, version)
+            guards.require_version(broadcast, version)
             await creation.replace(connection, broadcast, checked)
             await estimates.request(connection, workspace, broadcast_id)
 
@@ -164,9 +174,33 @@ class Broadcasts:
             raise NotFound(_NOT_FOUND)
         return found
 
-    async def all(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[Broadcast]:
-        """The broadcasts of a workspace before a number, the newest first."""
-        return await broadcasts.of_workspace(self._database, workspace, before=before, limit=limit)
+    async def all(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[BroadcastSummary]:
+        """The broadcasts of a workspace before a number, the newest first, with their status and results."""
+        found = await broadcasts.of_workspace(self._database, workspace, before=before, limit=limit)
+        return await summaries(self._database, workspace, found)
+
+    async def ranked(
+        self, workspace: WorkspaceId, rank: Rank, *, reverse: bool = False, offset: int = 0, limit: int
+    ) -> list[BroadcastSummary]:
+        """Some of the newest thousand broadcasts that began, in an order."""
+        found = await best(self._database, workspace, rank, reverse=reverse, offset=offset, limit=limit)
+        return await summaries(self._database, workspace, found)
+
+    async def some(self, workspace: WorkspaceId, numbers: Sequence[int]) -> list[BroadcastSummary]:
+        """Broadcasts by their numbers, in that order; one that does not exist is missing."""
+        found = {one.broadcast_id: one for one in await broadcasts.some(self._database, workspace, numbers)}
+        known = [found[number] for number in numbers if number in found]
+        return await summaries(self._database, workspace, known)
+
+    async def summary(self, broadcast: Broadcast) -> BroadcastSummary:
+        """A broadcast with its status and results."""
+        [found] = await summaries(self._database, broadcast.workspace_id, [broadcast])
+        return found
+
+    async def report(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[Result]:
+        """Broadcasts that began, the newest first: their estimates and their results."""
+        found = await broadcasts.begun(self._database, workspace, before=before, limit=limit)
+        return [Result.of(one) for one in await summaries(self._database, workspace, found)]
 
     async def estimate(self, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
         """Request another estimate of what to expect; a worker makes it, and the broadcast has its figures then.
@@ -206,11 +240,8 @@ class Broadcasts:
             started=broadcast.started_at is not None,
             paused=broadcast.paused_at is not None,
             over=broadcast.is_over,
-            planned=broadcast.devices,
-            all_planned=broadcast.state not in _TO_BE_PLANNED,
-            last_device=broadcast.last_device,
-            parts=len(broadcast.passes),
-            part=broadcast.number,
+            sending_paused=await sending.one(self._database, workspace) is not None,
+            audience=audience_of_plan(broadcast),
             settled=sum(tally.pushes for tally in tallies if tally.reason != _NO_DEVICE),
             settled_lately=sum(minute.pushes for minute in minutes),
             lately_s=lately_s,
@@ -219,8 +250,14 @@ class Broadcasts:
             bound_per_s=broadcast.per_s,
         )
         pending = broadcast.estimate is not None and broadcast.estimate.state is EstimateState.PENDING
+        found = (
+            ()
+            if message_id is None
+            else (await counts.of_messages(self._database, workspace, [message_id])).get(message_id, ())
+        )
         return BroadcastStatus(
             broadcast=broadcast,
+            summary=summary_of(broadcast, found, now),
             progress=progress.tell(facts),
             tallies=tallies,
             waiting=waiting,
@@ -255,7 +292,7 @@ class Broadcasts:
                 raise Conflict(
                     f"Broadcast {broadcast.broadcast_id} has already started (state: {broadcast.shown_state})"
                 )
-            _require_version(broadcast, version)
+            guards.require_version(broadcast, version)
             due = schedule.passes(broadcast.schedule, datetime.now(UTC))
             await broadcasts.start(connection, broadcast, due)
 
@@ -271,7 +308,7 @@ class Broadcasts:
         """
 
         async def work(connection: Connection, broadcast: Broadcast) -> None:
-            await _require_under_way(connection, broadcast)
+            await guards.require_under_way(connection, broadcast)
             if broadcast.paused_at is not None:
                 raise Conflict("Broadcast is already paused")
             await broadcasts.pause(connection, broadcast)
@@ -305,7 +342,7 @@ class Broadcasts:
 
         async def work(connection: Connection, broadcast: Broadcast) -> None:
             if broadcast.state is not BroadcastState.DRAFT:
-                await _require_under_way(connection, broadcast)
+                await guards.require_under_way(connection, broadcast)
             await broadcasts.cancel(connection, broadcast)
 
         return await self._change(workspace, broadcast_id, work, entry)
@@ -333,40 +370,3 @@ class Broadcasts:
             entry.changed_fields(before, after, *_WRITTEN)
             entry.replaced_fields(before, after, *_NAMED)
         return after
-
-
-def _require_version(broadcast: Broadcast, version: int | None) -> None:
-    """Refuse to start or replace what somebody else has changed meanwhile.
-
-    Raises:
-        Conflict: it has another version.
-    """
-    if version is not None and broadcast.version != version:
-        raise Conflict(
-            f"Broadcast {broadcast.broadcast_id} was changed by someone else: it has version {broadcast.version}, "
-            f"not {version}. Read it again, and repeat the request with the current version"
-        )
-
-
-async def _require_under_way(connection: Connection, broadcast: Broadcast) -> None:
-    """Whether something of it is left, told by the connection that holds it: another may never come.
-
-    Raises:
-        Conflict: there is not, or it was not started.
-    """
-    if broadcast.state not in _UNDER_WAY:
-        raise Conflict(f"Broadcast {broadcast.broadcast_id} is {broadcast.shown_state}")
-    if broadcast.state is BroadcastState.PLANNED and not await broadcasts.is_waiting(connection, broadcast):
-        raise Conflict("Broadcast is already sent")
-
-
-def _same(known: tuple[int, bytes], asked: bytes) -> int:
-    """The broadcast of an idempotency key.
-
-    Raises:
-        Conflict: it was another that was asked for by the same key.
-    """
-    number, before = known
-    if before != asked:
-        raise Conflict("This idempotency_key was already used for another broadcast")
-    return number

@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushkeeper.core.broadcasts.progress import Progress
+    from pushkeeper.services.broadcasts.results import BroadcastSummary
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.broadcasts.progress import FailureDetail, RemainingDevices, Tally
-
-_ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +21,14 @@ class BroadcastStatus:
     """How a broadcast does: how far it has come, what came of it, and what it waits for.
 
     Attributes:
+        summary: its status and results.
         details: the most frequent details of failed pushes, by reason.
         lacks_worker: its estimate is to be made, and no worker is alive that could.
     """
 
     broadcast: Broadcast
     progress: Progress
+    summary: BroadcastSummary
     tallies: Sequence[Tally]
     waiting: Sequence[RemainingDevices]
     details: Sequence[FailureDetail] = ()
@@ -40,7 +41,7 @@ class BroadcastStatus:
         is_sent = self.broadcast.state is BroadcastState.PLANNED and self.broadcast.is_over
         if foreseen is None or not is_sent or self.broadcast.dry_run:
             return None
-        accepted = sum(tally.pushes for tally in self.tallies if tally.ending == _ACCEPTED)
+        accepted = self.summary.results.accepted
         return {
             "accepted": accepted,
             "foreseen": foreseen,

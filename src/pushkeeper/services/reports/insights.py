@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.devices.token_age import AgeBand, ExpiryWeek
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.store.db.database import Database
-    from pushkeeper.store.reports.insights import LastCount, StartedBroadcast
+    from pushkeeper.store.reports.insights import LastCount
 
 __all__ = [
     "MOST_BOUNCES",
@@ -27,13 +27,10 @@ __all__ = [
     "BounceDay",
     "Cohort",
     "Counted",
-    "FlatResult",
     "Insights",
     "PushDay",
     "Reason",
-    "Result",
     "Revival",
-    "flat",
 ]
 
 T = TypeVar("T")
@@ -83,48 +80,6 @@ class Revival(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int
     still: int
     median_s: float | None
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of a broadcast compared with its estimate.
-
-    Attributes:
-        state: `under_way`, `sent`, `cancelled` or `failed`.
-        devices: that it was planned for so far.
-        foreseen: how many pushes would be accepted: `least`, `likely` and `most`.
-        within: whether as many were; None where it did not come to its end, was a dry run, or nothing was foreseen.
-    """
-
-    broadcast_id: int
-    name: str
-    state: str
-    started_at: datetime
-    devices: int
-    dry_run: bool
-    foreseen: dict[str, int] | None
-    endings: dict[str, int]
-    within: bool | None
-
-
-class FlatResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The same with a column for each number."""
-
-    broadcast_id: int
-    name: str
-    state: str
-    started_at: datetime
-    dry_run: bool
-    devices: int
-    foreseen_least: int | None
-    foreseen_likely: int | None
-    foreseen_most: int | None
-    within: bool | None
-    accepted: int
-    bounced: int
-    failed: int
-    expired: int
-    unknown: int
-    skipped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +144,6 @@ class Insights:
         """Refusals by word, the oldest day first."""
         return await insights.bounces_by_day(self._database, workspace, days)
 
-    async def broadcasts(self, workspace: WorkspaceId, *, before: int | None, limit: int) -> list[Result]:
-        """Broadcasts that began, the newest first: their estimates and their results."""
-        found = await insights.broadcasts(self._database, workspace, before or (1 << 62), limit)
-        return [_result(one) for one in found]
-
     async def due(self) -> list[tuple[WorkspaceId, Insight]]:
         """What somebody wants counted."""
         return await insights.due(self._database)
@@ -225,49 +175,9 @@ class Insights:
         return None if found is None else Counted(found.counted_at, read(found.found))
 
 
-def flat(result: Result) -> FlatResult:
-    """What came of a broadcast, for a table."""
-    foreseen, endings = result.foreseen or {}, result.endings
-    return FlatResult(
-        broadcast_id=result.broadcast_id,
-        name=result.name,
-        state=result.state,
-        started_at=result.started_at,
-        dry_run=result.dry_run,
-        devices=result.devices,
-        foreseen_least=foreseen.get("least"),
-        foreseen_likely=foreseen.get("likely"),
-        foreseen_most=foreseen.get("most"),
-        within=result.within,
-        accepted=endings.get("accepted", 0),
-        bounced=endings.get("bounced", 0),
-        failed=endings.get("failed", 0),
-        expired=endings.get("expired", 0),
-        unknown=endings.get("unknown", 0),
-        skipped=endings.get("skipped", 0),
-    )
-
-
 def _is_old(found: LastCount, now: datetime) -> bool:
     return now - found.counted_at > max(_FRESH, timedelta(milliseconds=found.took_ms * _TIMES_AS_LONG))
 
 
 def _rows(found: Sequence[dict[str, Any]], kind: type[T]) -> list[T]:
     return msgspec.convert(found, list[kind])  # type: ignore[valid-type]
-
-
-def _result(one: StartedBroadcast) -> Result:
-    endings, foreseen, within = one.endings or {}, one.foreseen, None
-    if foreseen is not None and one.state == "sent" and not one.dry_run:
-        within = foreseen["least"] <= endings.get("accepted", 0) <= foreseen["most"]
-    return Result(
-        broadcast_id=one.broadcast_id,
-        name=one.name,
-        state=one.state,
-        started_at=one.started_at,
-        devices=one.devices,
-        dry_run=one.dry_run,
-        foreseen=foreseen,
-        endings=endings,
-        within=within,
-    )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pushkeeper.core.broadcasts.results import Rates, Status
 from pushkeeper.core.model import Platform
-from pushkeeper.services.schemas.base import View
+from pushkeeper.services.schemas.base import Request, Start, View
 from pushkeeper.services.schemas.broadcasts import Version
 from pushkeeper.services.schemas.devices import DeviceView
 from pushkeeper.services.schemas.templates import ContentView
@@ -19,6 +20,8 @@ from pushkeeper.store.broadcasts.broadcasts import EstimateState
 if TYPE_CHECKING:
     from typing import Self
 
+    from pushkeeper.core.broadcasts.results import Results
+    from pushkeeper.services.broadcasts.results import BroadcastSummary
     from pushkeeper.services.broadcasts.service import BroadcastStatus
     from pushkeeper.services.messages.preview import PlatformPreview
     from pushkeeper.store.broadcasts.broadcasts import Broadcast
@@ -55,6 +58,33 @@ class EstimateView(View, frozen=True, kw_only=True):
         )
 
 
+class ResultsView(View, frozen=True, kw_only=True):
+    """The counts of a broadcast's pushes, one per device, and their rates.
+
+    An app on iOS reports `delivered` only with a notification service extension, so that it is a lower bound there.
+    """
+
+    accepted: int
+    bounced: int
+    failed: Annotated[int, Meta(description="Failed, expired or unknown.")]
+    skipped: int
+    delivered: int
+    opened: int
+    clicked: int
+    converted: int
+    rates: Annotated[
+        Rates,
+        Meta(
+            description="Shares from 0 to 1: accepted, bounced and failed of the attempted pushes, skipped of all processed "
+            "pushes, the others of the accepted pushes; null if that is zero."
+        ),
+    ]
+
+    @classmethod
+    def of(cls, results: Results) -> Self:
+        return cls.from_attributes(results, failed=results.not_sent)
+
+
 class BroadcastView(View, frozen=True, kw_only=True):
     """A broadcast: content, audience, schedule and state; a single broadcast also has its progress."""
 
@@ -66,6 +96,13 @@ class BroadcastView(View, frozen=True, kw_only=True):
     name: str
     state: Literal[
         "draft", "scheduled", "fetching", "sending", "paused", "sent", "stopped", "cancelled", "failed"
+    ]
+    status: Annotated[
+        Status,
+        Meta(
+            description="The state with its results: `sent` without failed pushes, else `sent_with_errors`, "
+            "`no_recipients` or `failed`."
+        ),
     ]
     failure: str | None
     retry: RetryView | None
@@ -91,20 +128,35 @@ class BroadcastView(View, frozen=True, kw_only=True):
     left_out: dict[str, Any] | None
     preflight: dict[str, Any] | None
     estimate: EstimateView | None
+    audience_devices: Annotated[
+        int, Meta(description="The number of devices in the audience: until all are planned, the estimate's.")
+    ]
+    summary: ResultsView
     progress: dict[str, Any] | UnsetType = UNSET
     endings: dict[str, int] | UnsetType = UNSET
     results: list[dict[str, Any]] | UnsetType = UNSET
     waiting: list[dict[str, Any]] | UnsetType = UNSET
     compared: dict[str, Any] | UnsetType | None = UNSET
+    platforms: (
+        Annotated[
+            dict[str, ResultsView],
+            Meta(description="The same by platform; empty name: reported without a device token."),
+        ]
+        | UnsetType
+    ) = UNSET
 
     @classmethod
-    def of(cls, broadcast: Broadcast) -> Self:
+    def of(cls, summary: BroadcastSummary) -> Self:
+        broadcast = summary.broadcast
         wording = broadcast.wording
         return cls.from_attributes(
             broadcast,
             id=broadcast.broadcast_id,
             message_id=None if broadcast.message_id is None else str(broadcast.message_id),
             state=broadcast.shown_state,
+            status=summary.status,
+            audience_devices=summary.devices,
+            summary=ResultsView.of(summary.results),
             failure=broadcast.failure or broadcast.stop_reason,
             retry=None
             if broadcast.last_error is None
@@ -136,7 +188,8 @@ class BroadcastView(View, frozen=True, kw_only=True):
         for tally in standing.tallies:
             endings[tally.ending] += tally.pushes
         return msgspec.structs.replace(
-            cls.of(standing.broadcast),
+            cls.of(standing.summary),
+            platforms={name: ResultsView.of(one) for name, one in standing.summary.platforms.items()},
             progress=msgspec.to_builtins(standing.progress),
             endings=dict(endings),
             results=msgspec.to_builtins(list(standing.tallies)),
@@ -181,6 +234,30 @@ class BroadcastPreviewView(View, frozen=True, kw_only=True):
     """What a broadcast would show, by platform."""
 
     preview: list[PlatformPreviewView]
+
+
+class UnrenderableQuery(Request, frozen=True, kw_only=True):
+    """A page of devices that a broadcast would fail for."""
+
+    start: Start | None = None
+
+
+class UnrenderableView(View, frozen=True, kw_only=True):
+    """A device that a broadcast would fail for because its content cannot be rendered, its person, and the problem."""
+
+    device: Annotated[str, Meta(description="The key of the device.")]
+    platform: Platform
+    cio_id: str
+    id: str | None
+    email: str | None
+    problem: str
+
+
+class UnrenderablePageView(View, frozen=True, kw_only=True):
+    """A page of devices that a broadcast would fail for; it can be empty although there are more pages."""
+
+    devices: list[UnrenderableView]
+    next: str | None
 
 
 class OneBroadcastView(View, frozen=True, kw_only=True):

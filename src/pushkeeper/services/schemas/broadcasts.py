@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from pushkeeper.core.broadcasts import schedule
+from pushkeeper.core.broadcasts.results import Rank
 from pushkeeper.core.broadcasts.schedule import BadSchedule, Schedule, Window
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.messages.personalize import WhenUndefined
@@ -121,6 +122,15 @@ class BroadcastsQuery(Request, frozen=True, kw_only=True):
 
     start: Start | None = None
     limit: Annotated[int, Meta(ge=1, le=_LARGEST_PAGE, description="The most items of a page.")] = 20
+    sort: Annotated[
+        Rank,
+        Meta(
+            description="The order: `newest` first, `worst` (the largest share of bounced and failed pushes), the highest rate "
+            "of `delivered`, `opened`, `clicked` or `converted`, or the most `devices`. Other orders than `newest` are of "
+            "the newest thousand that began."
+        ),
+    ] = Rank.NEWEST
+    reverse: Annotated[bool, Meta(description="Reverses the order.")] = False
 
 
 def request_of(body: dict[str, Any], key: str | None = None) -> tuple[BroadcastRequest, bool]:

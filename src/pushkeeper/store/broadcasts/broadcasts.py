@@ -10,10 +10,10 @@ import msgspec
 
 from pushkeeper.core.broadcasts.schedule import AT_ONCE, Pass, Schedule
 from pushkeeper.core.filters.nodes import Unit
-from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.core.messages.personalize import PersonalizedContent
 from pushkeeper.core.model import Content, DeviceId, PersonId
-from pushkeeper.store.db.database import HALT_CHANNEL, PLAN_CHANNEL, WORK_CHANNEL, columns
+from pushkeeper.store.broadcasts import recipients
+from pushkeeper.store.db.database import HALT_CHANNEL, PLAN_CHANNEL, WORK_CHANNEL
 from pushkeeper.store.db.queries import load_queries
 from pushkeeper.store.delivery import queue
 
@@ -36,10 +36,11 @@ _CLAIMED = SQL["broadcast"].replace(
     "{which}",
     "b.broadcast_id = $2 and b.claim_id = $3 and b.state in ('scheduled', 'planning') and b.paused_at is null for update of b",
 )
+_SOME = SQL["broadcast"].replace("{which}", "b.broadcast_id = any ($2::bigint[])")
 _PAGE = SQL["broadcast"].replace(
     "{which}",
     "b.broadcast_id < $2 and ($3::bigint is null or b.template_id = $3 and b.state <> 'draft') "
-    "order by b.broadcast_id desc limit $4",
+    "and (not $5::boolean or b.started_at is not null) order by b.broadcast_id desc limit $4",
 )
 
 
@@ -51,6 +52,9 @@ class BroadcastState(StrEnum):
     PLANNED = "planned"  # all of it is in the queue, or was
     CANCELLED = "cancelled"  # somebody ended it
     FAILED = "failed"  # it cannot be planned
+
+
+TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, BroadcastState.PLANNING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,12 @@ class Broadcast(Definition):
     waiting: bool
 
     @property
+    def title(self) -> str:
+        """What it is called: its name, else its title, message or number."""
+        said = self.name or self.content.title or self.content.message
+        return said or f"Broadcast {self.broadcast_id}"
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing of it is left to be sent."""
         ended = {BroadcastState.PLANNED, BroadcastState.CANCELLED, BroadcastState.FAILED}
@@ -170,7 +180,7 @@ class Broadcast(Definition):
 
     @property
     def shown_state(self) -> str:
-        """In a word: draft, scheduled, sending, paused, sent, stopped, cancelled or failed."""
+        """How far it has come: draft, scheduled, sending, paused, sent, stopped, cancelled or failed."""
         if self.paused_at is not None:
             return "paused"
         if self.stop_reason is not None and self.state is not BroadcastState.CANCELLED:
@@ -229,48 +239,13 @@ async def change(connection: Connection, broadcast: Broadcast, definition: Defin
             broadcast_id=broadcast.broadcast_id,
         )
     )
-    await unlist(connection, broadcast.workspace_id, broadcast.broadcast_id)
+    await recipients.unlist(connection, broadcast.workspace_id, broadcast.broadcast_id)
 
 
 async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tuple[int, bytes] | None:
     """The broadcast that was made by an idempotency key, and the hash of what was asked."""
     row = await connection.fetchrow(SQL["once"], workspace, key)
     return None if row is None else (row["broadcast_id"], row["asked"])
-
-
-async def list_people(
-    connection: Connection,
-    workspace: WorkspaceId,
-    broadcast_id: int,
-    named: Sequence[tuple[PersonId, dict[str, Any] | None]],
-) -> None:
-    """Name people for a broadcast, each with their own data."""
-    await connection.execute(SQL["list_people"], workspace, broadcast_id, *columns(named, 2))
-
-
-async def unlist(connection: Connection, workspace: WorkspaceId, broadcast_id: int) -> None:
-    """Remove all people named for a broadcast."""
-    await connection.execute(SQL["unlist"], workspace, broadcast_id)
-
-
-async def known(
-    connection: Connection, workspace: WorkspaceId, who: Sequence[Identifier]
-) -> dict[tuple[str, str], PersonId]:
-    """The people of these identifiers, by kind and key; one that nobody has is missing."""
-    kept = [one.key for one in who if one.kind is not IdentifierKind.CIO_ID]
-    by_cio_id = [one.person_id for one in who if one.person_id is not None]
-    rows = await connection.fetch(SQL["known"], workspace, *columns(kept, 2), by_cio_id)
-    return {(row["kind"], row["key"] or cio_id(row["person_id"])): row["person_id"] for row in rows}
-
-
-async def known_devices(
-    connection: Connection, workspace: WorkspaceId, keys: Sequence[DeviceId]
-) -> dict[DeviceId, list[DeviceId]]:
-    """The devices by the keys of their tokens, several where a token is shared; one that is nobody's is missing."""
-    found: dict[DeviceId, list[DeviceId]] = {}
-    for row in await connection.fetch(SQL["known_devices"], workspace, list(keys)):
-        found.setdefault(row["key"], []).append(row["device_id"])
-    return found
 
 
 async def of_template(
@@ -301,14 +276,33 @@ async def of_workspace(
     return await _page(database, workspace, None, before, limit)
 
 
+async def begun(
+    database: Database, workspace: WorkspaceId, *, before: int | None, limit: int
+) -> list[Broadcast]:
+    """The broadcasts of a workspace that began, before a number, the newest first."""
+    return await _page(database, workspace, None, before, limit, begun=True)
+
+
+async def some(database: Database, workspace: WorkspaceId, numbers: Sequence[int]) -> list[Broadcast]:
+    """Broadcasts by their numbers, in any order; one that does not exist or cannot be read is missing."""
+    rows = await database.of(workspace).rows(_SOME, workspace, list(numbers))
+    return database.readable(rows, of_row, table="broadcasts", key="broadcast_id", workspace=workspace)
+
+
 async def _page(
-    database: Database, workspace: WorkspaceId, template_id: int | None, before: int | None, limit: int
+    database: Database,
+    workspace: WorkspaceId,
+    template_id: int | None,
+    before: int | None,
+    limit: int,
+    *,
+    begun: bool = False,
 ) -> list[Broadcast]:
     """A full page of those that can be read, as long as there are any."""
     found: list[Broadcast] = []
     before = before or _LAST
     while before is not None and (room := limit - len(found)) > 0:
-        rows = await database.of(workspace).rows(_PAGE, workspace, before, template_id, room)
+        rows = await database.of(workspace).rows(_PAGE, workspace, before, template_id, room, begun)
         found += database.readable(rows, of_row, table="broadcasts", key="broadcast_id", workspace=workspace)
         before = rows[-1]["broadcast_id"] if len(rows) == room else None
     return found

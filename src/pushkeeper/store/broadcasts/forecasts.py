@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushkeeper.core.broadcasts.forecast import DailyOutcomes, DeviceGroup, ZoneState, by_day
-from pushkeeper.core.model import Platform, TokenShape
+from pushkeeper.core.model import DeviceId, PersonId, Platform, TokenShape
 from pushkeeper.store.broadcasts import planning
 from pushkeeper.store.db.queries import load_queries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pushkeeper.core.broadcasts.forecast import SendRules
     from pushkeeper.core.model import WorkspaceId
+    from pushkeeper.store.broadcasts.broadcasts import Broadcast
     from pushkeeper.store.broadcasts.planning import Targeting
     from pushkeeper.store.db.database import Database
 
@@ -42,9 +45,7 @@ async def kinds(
         TooSlow: it takes longer than a minute.
     """
     query, parameters = _query(SQL["kinds"], whom, by_zone=by_zone)
-    # Written as constants, so that the planner leaves out what is not asked for.
-    flags = (asks.send_to_unsubscribed, asks.skip_without_permission, asks.one_per_phone)
-    query = query.replace("{asks}", ", ".join([*("true" if flag else "false" for flag in flags), "null"]))
+    query = query.replace("{asks}", _asks(asks))
     rows = await database.survey(query, workspace, broadcast_id, *parameters)
     return [
         DeviceGroup(
@@ -57,6 +58,53 @@ async def kinds(
         )
         for row in rows
     ]
+
+
+class ReachableDevice(NamedTuple):
+    """A device that a broadcast would be sent to, and what is told of its person alone."""
+
+    device_id: DeviceId
+    person_id: PersonId
+    platform: Platform
+    data: Mapping[str, Any]
+
+
+async def reachable(
+    database: Database,
+    broadcast: Broadcast,
+    whom: Targeting,
+    asks: SendRules,
+    *,
+    after: DeviceId,
+    limit: int,
+) -> list[ReachableDevice]:
+    """Some devices that a broadcast would be sent to after a key, in the order of keys, which are spread evenly.
+
+    Raises:
+        TooSlow: it takes longer than a minute.
+    """
+    conditions = planning.conditions(whom, first=5)
+    query = SQL["reachable"].replace("{condition}", conditions.sql).replace("{asks}", _asks(asks))
+    # What is told of somebody alone is known where they are named one by one.
+    query = query.replace("{listed}", _LISTED if whom.listed else f"left {_LISTED}")
+    rows = await database.survey(
+        query, broadcast.workspace_id, broadcast.broadcast_id, after, limit, *conditions.parameters
+    )
+    return [
+        ReachableDevice(
+            DeviceId(row["device_id"]),
+            PersonId(row["person_id"]),
+            Platform(row["platform"]),
+            row["data"] if isinstance(row["data"], dict) else {},
+        )
+        for row in rows
+    ]
+
+
+def _asks(asks: SendRules) -> str:
+    # Written as constants, so that the planner leaves out what is not asked for.
+    flags = (asks.send_to_unsubscribed, asks.skip_without_permission, asks.one_per_phone)
+    return ", ".join([*("true" if flag else "false" for flag in flags), "null"])
 
 
 async def unknown_zones(

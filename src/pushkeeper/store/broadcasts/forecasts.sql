@@ -14,6 +14,20 @@ from devices d join people p using (workspace_id, person_id) {listed}
 where d.workspace_id = $1 and $2::bigint is not null and {condition}
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9;
 
+-- name: reachable
+-- Devices of an audience that it would be sent to as far as the database knows, in the order of their keys, which are spread
+-- evenly; with the data that is told of their person alone.
+select d.device_id, d.person_id, d.platform, l.data
+from devices d join people p using (workspace_id, person_id)
+    {listed}
+where d.workspace_id = $1 and d.device_id > $3 and {condition} and skip_reason(
+        true, d.status, p.unsubscribed, p.attributes, d.attributes,
+        exists (select from later_tokens(d.workspace_id, d.person_id, d.platform, phone_of(d.attributes), d.last_used, d.device_id)),
+        d.platform, {asks}
+    ) is null
+order by d.device_id
+limit $4;
+
 -- name: unknown_zones
 -- The most frequent time zones of an audience's devices that are not valid, with their counts.
 select left({said}, 40) as zone, count(*) as devices

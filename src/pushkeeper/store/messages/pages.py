@@ -92,7 +92,7 @@ class MessagesFilter:
     """Which messages are asked for; what is None is not asked for.
 
     Attributes:
-        metric: what came of a push of it; those to many are shown whatever came of them.
+        metric: what came of at least one push of it.
         kind: `transactional`, to one person, or `broadcast`, to many.
     """
 
@@ -129,7 +129,7 @@ async def _to_many(
 ) -> pagination.Page[ShownMessage, UUID]:
     """Those to many are few, and have a table of their own by which they are found."""
     found = await database.of(workspace).rows_planned_anew(
-        SQL["to_many"], workspace, after, limit, wanted.template_id, wanted.until
+        SQL["to_many"], workspace, after, limit, wanted.template_id, wanted.until, wanted.metric
     )
     some = [_message(database, workspace, row) for row in found]
     return pagination.Page(some, some[-1].message_id if len(some) == limit else None, whole=True)

@@ -22,13 +22,19 @@ select m.message_id, m.kind, coalesce(m.content ->> 'title', m.content ->> 'mess
                 and p.message_id = m.message_id
             group by 1) s)
         else '{}' end as metrics,
-    b.broadcast_id, b.devices,
+    b.broadcast_id, case when b.planned_at is null then greatest(b.devices, (b.preflight ->> 'devices')::bigint) else b.devices end as devices,
     exists (select from batches q where q.workspace_id = m.workspace_id and q.message_id = m.message_id) as waiting
 from messages m left join broadcasts b using (workspace_id, message_id)
 where m.workspace_id = $1 and m.message_id < $2 and ($3::uuid is null or m.message_id >= $3)
     and ($5::text is null or m.kind = $5)
     -- A limit keeps each look-up one of an index: all pushes of all days are not to be read once instead.
-    and ($6::text is null or m.kind = 'broadcast' or case
+    and ($6::text is null or case
+        when m.kind = 'broadcast' then exists (
+            select from broadcast_tallies t
+            where t.workspace_id = m.workspace_id and t.message_id = m.message_id and push_metric(t.ending, t.reason) = $6)
+        or exists (
+            select from broadcast_engagement e
+            where e.workspace_id = m.workspace_id and e.message_id = m.message_id and e.metric = $6)
         when $6 = 'drafted' then m.drafted
         when $6 in ('delivered', 'opened', 'clicked', 'converted') then (
             select true from reports r
@@ -47,14 +53,20 @@ order by m.message_id desc
 limit $4;
 
 -- name: to_many
--- Messages to many before one of them; only those of a template, or made before a time, where that is asked for.
+-- Messages to many before one of them; only those of a template or a metric, or made before a time, where that is asked for.
 select m.message_id, m.kind, coalesce(m.content ->> 'title', m.content ->> 'message', '') as title, m.created_at,
     m.send_at, m.template_id, m.drafted, m.person_id, null as id, null as email, '{}'::jsonb as metrics,
-    b.broadcast_id, b.devices,
+    b.broadcast_id, case when b.planned_at is null then greatest(b.devices, (b.preflight ->> 'devices')::bigint) else b.devices end as devices,
     exists (select from batches q where q.workspace_id = m.workspace_id and q.message_id = m.message_id) as waiting
 from broadcasts b join messages m using (workspace_id, message_id)
 where b.workspace_id = $1 and b.message_id < $2 and ($4::bigint is null or m.template_id = $4)
     and ($5::timestamptz is null or m.created_at < $5)
+    and ($6::text is null or exists (
+            select from broadcast_tallies t
+            where t.workspace_id = m.workspace_id and t.message_id = m.message_id and push_metric(t.ending, t.reason) = $6)
+        or exists (
+            select from broadcast_engagement e
+            where e.workspace_id = m.workspace_id and e.message_id = m.message_id and e.metric = $6))
 order by b.message_id desc
 limit $3;
 
@@ -75,7 +87,7 @@ order by m.message_id desc, g.person_id;
 -- One message.
 select m.message_id, m.kind, coalesce(m.content ->> 'title', m.content ->> 'message', '') as title, m.created_at,
     m.send_at, m.template_id, m.drafted, m.person_id, null as id, null as email, '{}'::jsonb as metrics,
-    b.broadcast_id, b.devices,
+    b.broadcast_id, case when b.planned_at is null then greatest(b.devices, (b.preflight ->> 'devices')::bigint) else b.devices end as devices,
     exists (select from batches q where q.workspace_id = m.workspace_id and q.message_id = m.message_id) as waiting
 from messages m left join broadcasts b using (workspace_id, message_id)
 where m.workspace_id = $1 and m.message_id = $2;

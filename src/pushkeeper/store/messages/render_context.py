@@ -77,6 +77,21 @@ async def of(
     )
 
 
+async def identifiers(
+    database: Database, workspace: WorkspaceId, people: Collection[PersonId]
+) -> dict[PersonId, Mapping[str, Any]]:
+    """What people are known by: `id`, `email` and `cio_id`."""
+    rows = await database.rows(SQL["people"], *columns([(workspace, person) for person in sorted(people)], 2))
+    return {
+        PersonId(row["person_id"]): {
+            "id": row["id"],
+            "email": row["email"],
+            "cio_id": cio_id(row["person_id"]),
+        }
+        for row in rows
+    }
+
+
 class _Reading:
     """Reads rows one by one; a row that cannot be read is recorded, and its key is kept."""
 

@@ -86,25 +86,6 @@ class BounceDay(msgspec.Struct, frozen=True):
     pushes: int
 
 
-class StartedBroadcast(msgspec.Struct, frozen=True, kw_only=True):
-    """A broadcast that began, with what was foreseen of it and how many pushes ended how.
-
-    Attributes:
-        state: `under_way`, `sent`, `cancelled` or `failed`.
-        devices: that it was planned for so far.
-        foreseen: how many pushes would be accepted: `least`, `likely` and `most`.
-    """
-
-    broadcast_id: int
-    name: str
-    started_at: datetime
-    devices: int
-    foreseen: dict[str, int] | None
-    dry_run: bool
-    endings: dict[str, int] | None
-    state: str
-
-
 async def count(database: Database, workspace: WorkspaceId, insight: Insight) -> bool:
     """Count it and keep what it comes to; False where somebody else does so now."""
 
@@ -174,14 +155,6 @@ async def bounces_by_day(database: Database, workspace: WorkspaceId, days: int) 
         BounceDay(*row.values())
         for row in await database.reading(workspace).rows(SQL["bounces_by_day"], workspace, days)
     ]
-
-
-async def broadcasts(
-    database: Database, workspace: WorkspaceId, before: int, limit: int
-) -> list[StartedBroadcast]:
-    """Broadcasts that began, with numbers below this one, the newest first."""
-    rows = await database.reading(workspace).rows(SQL["broadcasts"], workspace, before, limit)
-    return [StartedBroadcast(**row) for row in rows]
 
 
 async def fold_days(database: Database) -> None:

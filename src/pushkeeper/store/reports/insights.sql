@@ -112,29 +112,6 @@ where workspace_id = $1 and day > (now() at time zone 'utc')::date - $2::int
 group by 1, 2, 3
 order by 1, 2, 3;
 
--- name: broadcasts
--- Broadcasts that began, the newest first, with what was foreseen of each and what came of it.
-select b.broadcast_id, b.name, b.started_at, b.devices, b.preflight -> 'accepted' as foreseen, b.dry_run, t.endings,
-    case
-        when b.state in ('cancelled', 'failed') then b.state
-        when b.planned_at is null or exists (
-                select from batches q where q.workspace_id = b.workspace_id and q.message_id = b.message_id)
-            or exists (
-                select from held_verdicts h where h.workspace_id = b.workspace_id and h.message_id = b.message_id) then 'under_way'
-        else 'sent'
-    end as state
-from broadcasts b
-left join lateral (
-    select jsonb_object_agg(ending, pushes) as endings
-    from (
-        select ending, sum(pushes) as pushes from broadcast_tallies
-        where workspace_id = b.workspace_id and message_id = b.message_id
-        group by 1) e
-) t on true
-where b.workspace_id = $1 and b.started_at is not null and b.broadcast_id < $2
-order by b.broadcast_id desc
-limit $3;
-
 -- name: fold_push_days
 -- What several connections counted of days that are over becomes one row.
 -- across workspaces: it is tidied for all.

@@ -12,7 +12,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest
 from pushkeeper.services.broadcasts.recipients import Recipient, resolve
 from pushkeeper.store import jobs
-from pushkeeper.store.broadcasts import broadcasts, planning
+from pushkeeper.store.broadcasts import planning, recipients
 from pushkeeper.worker.jobs.failures import TryAgain
 from pushkeeper.worker.jobs.remote_files import RemoteFiles
 
@@ -49,7 +49,7 @@ class Files:
 
         async def begin(connection: Connection) -> planning.RecipientFile:
             file = await planning.file(connection, claim)
-            await broadcasts.unlist(connection, claim.workspace_id, file.broadcast_id)
+            await recipients.unlist(connection, claim.workspace_id, file.broadcast_id)
             return file
 
         of = self._database.of(claim.workspace_id)
@@ -99,7 +99,7 @@ class Files:
 async def _list(connection: Connection, claim: Claim, group: Sequence[Recipient]) -> None:
     file = await planning.file(connection, claim)
     named = await resolve(connection, claim.workspace_id, group, ignore_missing=file.ignore_missing)
-    await broadcasts.list_people(connection, claim.workspace_id, file.broadcast_id, named)
+    await recipients.list_people(connection, claim.workspace_id, file.broadcast_id, named)
 
 
 def _recipient(line: bytes, number: int) -> Recipient:
