@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import secrets
@@ -13,6 +14,7 @@ import hypothesis
 import pytest
 import pytest_asyncio
 import structlog
+import uvloop
 
 from pushkeeper.store.admin import workspaces
 from pushkeeper.store.db import migrate
@@ -39,6 +41,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("nightly", _PATIENT, max_examples=1_000)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+# The loop that the service runs on, with which tests take an eighth less of the processor.
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 # By itself structlog paints each traceback with all that is in it, which takes longer than what is tested.
 structlog.configure(

@@ -22,14 +22,8 @@ _PATIENCE_S = 60
 
 
 def bound() -> tuple[socket.socket, int]:
-    """A socket to serve at, and its port.
-
-    What it accepts sends at once, as by uvloop, which the service runs on: asyncio's own loop leaves Nagle's algorithm on for a
-    socket that names no protocol, and on a connection that is kept each answer's body would wait 40 ms for its head's
-    acknowledgement.
-    """
+    """A socket to serve at, and its port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener, listener.getsockname()[1]
 
 

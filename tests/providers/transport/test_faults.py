@@ -201,7 +201,7 @@ async def test_dns_is_asked_anew_for_each_connection(server, connect, monkeypatc
         client.send(key)
         await client.answered(key + 1)
         client.pool.close_connections()
-    assert asked == ["localhost"] * 3
+    assert asked.count("localhost") == 3  # uvloop asks for the address that was found, too
 
 
 async def test_an_idle_connection_is_pinged_and_left_once_it_is_dead(server, connect):
