@@ -24,7 +24,7 @@ from pushkeeper.errors import Misconfigured, TooSlow
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.planner import Planning
 from pushkeeper.store.admin import workspaces
-from pushkeeper.store.people.erasures import AskedBy
+from pushkeeper.store.people.erasures import RequestedBy
 from pushkeeper.store.reports import metrics
 from pushkeeper.worker.jobs.broadcasts import Planner
 from pushkeeper.worker.jobs.erasures import Eraser
@@ -253,7 +253,7 @@ class _Growing:
         async with self.meter.of("erase a person", len(people)):
             for person in people:
                 await self._store.services.people.erase(
-                    BY, self._workspace, Identifier(IdentifierKind.ID, str(person)), by=AskedBy.API
+                    BY, self._workspace, Identifier(IdentifierKind.ID, str(person)), by=RequestedBy.API
                 )
             while await self._database.value("select exists (select from erasures where done_at is null)"):
                 await eraser.look()

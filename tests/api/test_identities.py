@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.identity import Identifier, IdentifierKind
-from pushkeeper.services.people import AskedBy, People
+from pushkeeper.services.people import People, RequestedBy
 from support.actors import BY
 from support.examples import examples
 
@@ -271,7 +271,7 @@ async def test_whoever_is_merged_leaves_their_anonymous_ids_to_the_primary(clien
 async def test_an_anonymous_id_is_free_again_once_its_person_is_deleted(clients, door):
     await clients.identify("v1", "ann", "a1")
     ann = Identifier(IdentifierKind.ID, "ann")
-    await People(door.database).erase(BY, door.workspace_id, ann, by=AskedBy.API)
+    await People(door.database).erase(BY, door.workspace_id, ann, by=RequestedBy.API)
     await clients.event("v1", None, "since", "a1")
     await clients.identify("v1", "bob", "a1")
     assert await clients.doers() == {"since": "bob"}

@@ -139,7 +139,7 @@ IOS, ANDROID = {Platform.IOS}, {Platform.ANDROID}
 def test_a_content_says_something_to_a_platform_with_text_or_a_payload_of_its_own(
     content: Content, addressed: set[Platform]
 ) -> None:
-    assert {platform for platform in IOS | ANDROID if content.says_something_to(platform)} == addressed
+    assert {platform for platform in IOS | ANDROID if content.has_content_for(platform)} == addressed
 
 
 APNS_TOKEN, FCM_TOKEN, FID = (
@@ -179,8 +179,8 @@ def test_a_content_says_on_a_platform_what_it_says_there_and_else_what_it_says_a
     content = Content(title="a title", sound="default", platforms={"ios": {"title": "another"}})
     assert content.on(Platform.IOS) == Content(title="another", sound="default")
     assert content.on(Platform.ANDROID) == plain
-    assert Content(platforms={"ios": {"message": "a text"}}).says_something_to(Platform.IOS)
-    assert not Content(platforms={"ios": {"message": "a text"}}).says_something_to(Platform.ANDROID)
+    assert Content(platforms={"ios": {"message": "a text"}}).has_content_for(Platform.IOS)
+    assert not Content(platforms={"ios": {"message": "a text"}}).has_content_for(Platform.ANDROID)
 
 
 def test_what_is_said_of_no_content_is_nothing() -> None:

@@ -33,7 +33,7 @@ from pushkeeper.store.people.segments import Draft as Audience
 from pushkeeper.store.webhooks import WebhookDefinition
 from support.actors import BY
 from support.dashboard import PASSWORD
-from support.doors import all_doors
+from support.doors import all_page_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -334,7 +334,7 @@ def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
 
 
 def test_every_form_is_tried_or_has_a_reason_not_to_be(site: Site) -> None:
-    changes = {door.path for door in all_doors(site) if isinstance(door, Action)}
+    changes = {door.path for door in all_page_routes(site) if isinstance(door, Action)}
     assert changes == set(FORMS) | set(OTHER_FORMS)
     assert not set(FORMS) & set(OTHER_FORMS)
 
@@ -343,7 +343,7 @@ def test_every_form_is_tried_or_has_a_reason_not_to_be(site: Site) -> None:
 async def test_a_form_leaves_one_line_with_the_user_and_their_address(
     site: Site, things: Things, path: str
 ) -> None:
-    [door] = [one for one in all_doors(site) if isinstance(one, Action) and one.path == path]
+    [door] = [one for one in all_page_routes(site) if isinstance(one, Action) and one.path == path]
     await things.ready_for(path)
     admin = site.browser(Role.ADMIN)
     filled = re.sub(r"{([^}]+)}", lambda match: quote(things.parts[match[1]], safe=""), path)

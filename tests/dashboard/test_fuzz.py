@@ -109,7 +109,7 @@ def encoded(given: dict[str, str]) -> str:
 async def test_no_page_breaks(site: Site) -> None:
     place: Place = await site.workspace()
     await place.device("ann", app_version="4.2")
-    found = dashboard.all_doors(
+    found = dashboard.all_page_routes(
         wiring.dashboard_context(site.store, site.url, config.Settings(data_dir=Path()))
     )
     # What changes the installation itself would let nobody in any more.

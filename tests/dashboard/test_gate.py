@@ -36,7 +36,7 @@ async def test_a_door_opens_to_whom_it_is_for_and_to_nobody_else(
 ) -> None:
     browser = Inside.of(site, app_of(site), role)
     wrong, shut = [], 0
-    for door in all_doors(site):
+    for door in all_page_routes(site):
         # What ends the session that tests share, or counts as a wrong password.
         if isinstance(door, Action) and (door.path == "/login" or (door.path == "/logout" and role)):
             continue
@@ -86,7 +86,7 @@ async def test_no_form_that_another_site_sends_changes_anything(
     admin, nobody = Inside.of(site, app, Role.ADMIN), Inside.of(site, app, None)
     lines = await site.database.value("select count(*) from audit_log")
     through = []
-    changes = [door for door in all_doors(site) if isinstance(door, Action)]
+    changes = [door for door in all_page_routes(site) if isinstance(door, Action)]
     for door in changes:
         browser = nobody if door.role is None else admin
         seen = await browser.post(address(door, place), {"name": "taken over"}, **FORGERIES[forgery])
@@ -98,14 +98,14 @@ async def test_no_form_that_another_site_sends_changes_anything(
 
 
 def test_every_change_has_a_name_for_the_audit_log_and_no_look_changes(site: Site) -> None:
-    doors = all_doors(site)
+    doors = all_page_routes(site)
     changes = [door for door in doors if isinstance(door, Action)]
     assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", door.action) for door in changes)
     assert len({(door.path, type(door)) for door in doors}) == len(doors)
 
 
 def test_every_page_has_its_line_in_the_benchmark_of_pages(site: Site) -> None:
-    looks = {door.path for door in all_doors(site) if isinstance(door, View)}
+    looks = {door.path for door in all_page_routes(site) if isinstance(door, View)}
     pages = {path for path in looks if not path.endswith(".csv")} - set(NOT_MEASURED)
     assert {page.path for page in PAGES} == pages
     assert looks.issuperset(NOT_MEASURED)
@@ -113,11 +113,13 @@ def test_every_page_has_its_line_in_the_benchmark_of_pages(site: Site) -> None:
 
 
 def test_only_the_way_in_needs_no_user(site: Site) -> None:
-    assert {door.path for door in all_doors(site) if door.role is None} == {"/login", "/link/{link}"}
+    assert {door.path for door in all_page_routes(site) if door.role is None} == {"/login", "/link/{link}"}
 
 
 async def test_credentials_keys_users_and_options_are_for_admins(site: Site) -> None:
-    admins = {door.action for door in all_doors(site) if isinstance(door, Action) and door.role is Role.ADMIN}
+    admins = {
+        door.action for door in all_page_routes(site) if isinstance(door, Action) and door.role is Role.ADMIN
+    }
     assert admins == {
         *("credentials.put", "key.make", "key.revoke", "options.change", "workspace.create"),
         *("user.add", "user.role", "user.link", "user.disable", "user.enable"),
@@ -128,7 +130,7 @@ async def test_credentials_keys_users_and_options_are_for_admins(site: Site) -> 
 
 def test_no_page_begins_as_a_path_of_the_apis_does(site: Site) -> None:
     """A router is chosen by the beginning of a path: none of the APIs' is made longer by pages."""
-    pages = {door.path.split("/")[1] for door in all_doors(site)} | {"static"}
+    pages = {door.path.split("/")[1] for door in all_page_routes(site)} | {"static"}
     source = Path(api.__file__).parent
     paths = {
         path

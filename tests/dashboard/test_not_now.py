@@ -12,7 +12,7 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import View
 from support.dashboard import served
 from support.databases import own_database
-from support.doors import NOTHING, all_doors
+from support.doors import NOTHING, all_page_routes
 from support.engine import eventually
 from support.inside import Inside, app_of
 from support.outages import OUTAGES, locked_for_good, silent
@@ -36,7 +36,7 @@ async def test_every_door_says_so_with_a_time_to_come_back(
         browser = Inside.of(site, app_of(site), Role.ADMIN)
         refused = 0
         async with outage(own, database):
-            doors = all_doors(site)
+            doors = all_page_routes(site)
             paths = [
                 re.sub(r"{([^}]+)}", lambda found: NOTHING.get(found[1]) or place.name, door.path)
                 for door in doors

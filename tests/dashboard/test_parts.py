@@ -22,8 +22,8 @@ from pushkeeper.dashboard.ui import labels
 from pushkeeper.dashboard.ui.filter_completion import complete
 from pushkeeper.dashboard.ui.page_request import Form, path_of, said_of
 from pushkeeper.errors import BadRequest, Conflict
-from pushkeeper.services.routes import RouteFacts
-from pushkeeper.store.admin.credentials import CredentialFacts
+from pushkeeper.services.routes import RouteRecord
+from pushkeeper.store.admin.credentials import CredentialRecord
 from pushkeeper.store.audiences.suggestions import Known
 from pushkeeper.store.db import pagination
 from pushkeeper.store.delivery.routes import Alert, Health, PauseKind, Route
@@ -203,7 +203,7 @@ def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it()
 # What needs somebody.
 
 
-def route(*, held: int = 0, alerts: tuple[Alert, ...] = (), **changes: Any) -> RouteFacts:
+def route(*, held: int = 0, alerts: tuple[Alert, ...] = (), **changes: Any) -> RouteRecord:
     facts: dict[str, Any] = {
         "route_id": RouteId(1),
         "credential_id": 1,
@@ -218,11 +218,11 @@ def route(*, held: int = 0, alerts: tuple[Alert, ...] = (), **changes: Any) -> R
     health = Health(
         route_id=RouteId(1), accepted=0, ambiguous=0, definite=0, other=0, waiting=0, held_verdicts=held
     )
-    return RouteFacts(route=Route(**facts), health=health, alerts=alerts)
+    return RouteRecord(route=Route(**facts), health=health, alerts=alerts)
 
 
-def credential(expires_at: datetime | None) -> CredentialFacts:
-    return CredentialFacts(
+def credential(expires_at: datetime | None) -> CredentialRecord:
+    return CredentialRecord(
         credential_id=1,
         provider=Provider.APNS,
         kind="certificate",

@@ -94,7 +94,7 @@ MAKERS = {
     "_credentials": 0,
     "_outage": 0,
     "our_fault": 0,
-    "NotSayable": 0,
+    "Unrenderable": 0,
     "NotSent": 3,
 }
 

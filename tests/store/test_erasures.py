@@ -38,7 +38,7 @@ async def did(registry: People, tenant: WorkspaceId, who: Identifier, *names: st
 
 
 async def erase(registry: People, tenant: WorkspaceId, who: Identifier = ANN) -> int:
-    return (await registry.erase(BY, tenant, who, by=AskedBy.API)).erasure_id
+    return (await registry.erase(BY, tenant, who, by=RequestedBy.API)).erasure_id
 
 
 async def look(database: Database, tenant: WorkspaceId, *, webhooks_have_s: float = 60.0) -> list[int]:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from pushkeeper.interprocess.figures import SharedFigures
 from pushkeeper.interprocess.memory import SharedMemory
+from pushkeeper.interprocess.metrics import SharedMetrics
 from pushkeeper.observability.meters import Series
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services import metrics_snapshot
@@ -57,7 +57,7 @@ async def test_figures_that_cannot_be_published_at_first_are_published_later(
 
     monkeypatch.setattr(psutil.Process, "num_fds", num_fds)
     with SharedMemory.made(1) as memory, capture_logs() as said:
-        publishing = asyncio.create_task(publish(MetricsSnapshot(database), SharedFigures(memory, 1)))
+        publishing = asyncio.create_task(publish(MetricsSnapshot(database), SharedMetrics(memory, 1)))
         await eventually(lambda: _is(memory.pid(1) == os.getpid()))
         publishing.cancel()
         await asyncio.wait([publishing])

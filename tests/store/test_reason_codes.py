@@ -166,7 +166,7 @@ async def test_what_is_read_says_the_code_of_each(former: Database) -> None:
     assert sum(one.pushes for one in await insights.pushes(former, WORKSPACE, 2)) == pushes
     assert {one.reason for one in await routes.alerts(former, WORKSPACE)} == set(FORMER.values())
     assert {one.reason for one in await diagnostics.alerts(former)} == set(FORMER.values())
-    series = metrics.read(await workers.figures(former))
+    series = metrics.read(await workers.totals(former))
     settled = {one.labels[2]: one.value for one in series if one.metric is Metric.PUSHES}
     assert settled == dict.fromkeys(STORED.values(), 14.0)
 
@@ -179,7 +179,7 @@ async def test_a_worker_of_the_former_release_may_write_until_it_ends(former: Da
     assert {one.reason for one in counted} == set(STORED.values())
     assert {one.reason for one in await progress.tallies(former, WORKSPACE, message)} == set(STORED.values())
     assert {one.reason for one in await routes.alerts(former, WORKSPACE)} == set(FORMER.values())
-    told = metrics.read(await workers.figures(former))
+    told = metrics.read(await workers.totals(former))
     assert all(one.labels[2] in MEANINGS for one in told if one.metric is Metric.PUSHES)
 
 

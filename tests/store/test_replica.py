@@ -110,7 +110,7 @@ async def test_what_is_read_of_much_is_read_there_by_the_same_roles(
         for found in (
             await reads.row(roles),
             *await reads.rows(roles),
-            *await reads.rows_planned_anew(roles),
+            *await reads.rows_with_custom_plan(roles),
         ):
             assert (found["there"], found["role"]) == (True, role)
             assert set(found["seen"]) == seen if seen else {tenant, other.workspace_id} <= set(found["seen"])

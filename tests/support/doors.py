@@ -38,10 +38,10 @@ NOTHING = {
 }
 
 
-def all_doors(site: Site) -> list[PageRoute]:
+def all_page_routes(site: Site) -> list[PageRoute]:
     """Every door of a dashboard that has all of them."""
     settings = config.Settings(data_dir=Path(), simulator_url=SIMULATOR_URL)
-    return list(dashboard.all_doors(wiring.dashboard_context(site.store, site.url, settings)))
+    return list(dashboard.all_page_routes(wiring.dashboard_context(site.store, site.url, settings)))
 
 
 # What pages ask of their addresses.

@@ -93,7 +93,7 @@ class _Sender:
 
 
 class Shift:
-    """One worker with all its chores, a workspace with a route, and people with a phone each."""
+    """One worker with all its periodic tasks, a workspace with a route, and people with a phone each."""
 
     def __init__(self, database: Database, service: Service, worker: Worker, vault: Vault) -> None:
         self.database = database
@@ -199,12 +199,14 @@ class Shift:
 @asynccontextmanager
 async def shift(database: Database, *, people: int = 1, lease_s: float = 15.0) -> AsyncIterator[Shift]:
     """A worker that is not started yet; stopped in the end."""
-    service, vault, figures = Service(), Vault(Secret(bytes(32))), WorkerMetrics()
+    service, vault, metrics = Service(), Vault(Secret(bytes(32))), WorkerMetrics()
     renderer = Renderer()
     store = wiring.Store(database, vault, None, (), renderer=renderer)
-    chores = wiring.chores(store, config.Settings(data_dir=Path()), figures)
+    periodic_tasks = wiring.periodic_tasks(store, config.Settings(data_dir=Path()), metrics)
     providers = Providers(service.open, {})
-    worker = Worker(database, vault, providers, renderer, chores=chores, figures=figures, lease_s=lease_s)
+    worker = Worker(
+        database, vault, providers, renderer, periodic_tasks=periodic_tasks, metrics=metrics, lease_s=lease_s
+    )
     made = Shift(database, service, worker, vault)
     await made.prepare(people)
     try:

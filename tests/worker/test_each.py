@@ -74,11 +74,11 @@ async def test_a_partition_that_can_not_be_dropped_keeps_no_other(alone: Databas
             f"create table {name} partition of events for values from ('2020-0{month}-01') to ('2020-0{month + 1}-01')"
         )
     await alone.owned.rows("create view somebody_elses as select * from events_202001")
-    figures = WorkerMetrics()
-    await Retention(alone, replace(KEEP, events_days=30), figures).look()
+    metrics = WorkerMetrics()
+    await Retention(alone, replace(KEEP, events_days=30), metrics).look()
     left = [name for name in names if await alone.value("select to_regclass($1)", name) is not None]
     assert left == ["events_202001"]
-    assert Series(Metric.JOB_ATTEMPTS, ("partitions", "put_off"), 1.0) in figures._meters.series()
+    assert Series(Metric.JOB_ATTEMPTS, ("partitions", "put_off"), 1.0) in metrics._meters.series()
 
 
 async def test_a_workspace_that_can_not_be_counted_holds_up_no_other_and_no_other_step(
@@ -100,20 +100,20 @@ async def test_a_workspace_that_can_not_be_counted_holds_up_no_other_and_no_othe
     "error", [ValueError(), RecursionError(), MemoryError(), Unreachable("it takes too long")]
 )
 async def test_what_failed_is_left_out_for_a_while_and_counted(error: Exception) -> None:
-    figures, done = WorkerMetrics(), []
+    metrics, done = WorkerMetrics(), []
 
     async def work(item: int) -> None:
         if item == 1:
             raise error
         done.append(item)
 
-    each = Each("count", figures)
+    each = Each("count", metrics)
     await each.do([1, 2, 3], work)
     await each.do([1, 2, 3], work)
     assert done == [2, 3, 2, 3]
     attempts = {
         series.labels: series.value
-        for series in figures._meters.series()
+        for series in metrics._meters.series()
         if series.metric is Metric.JOB_ATTEMPTS
     }
     assert attempts == {("count", "done"): 4.0, ("count", "put_off"): 1.0}

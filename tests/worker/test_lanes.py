@@ -75,7 +75,7 @@ def test_a_lane_holds_a_bounded_number_of_pushes_until_it_answers(lanes):
     assert lanes.rooms(0.0)[APNS] == 0
     for _ in range(800):
         lanes.settled(APNS)
-    lanes.hear_accepted(APNS, 4_000, now=0.5)
+    lanes.on_accepted(APNS, 4_000, now=0.5)
     assert lanes.rooms(0.5)[APNS] == 4_000 // 2 - 200
     assert lanes.rooms(9.0)[APNS] == LEAST_UNSETTLED - 200, "what it answered long ago counts for nothing"
 
@@ -84,7 +84,7 @@ def test_a_cold_fcm_project_begins_slowly_and_is_faster_a_minute_later(lanes):
     first = send(lanes, FCM, 5_000)
     assert first == 10, "a tenth of a second at the floor of the ramp"
     for second in range(1, 62):
-        lanes.hear_accepted(FCM, 5_000, now=float(second))
+        lanes.on_accepted(FCM, 5_000, now=float(second))
         for _ in range(send(lanes, FCM, 1, float(second))):
             lanes.settled(FCM)
     assert send(lanes, FCM, 5_000, 62.0) > 500
@@ -124,10 +124,10 @@ def test_a_held_push_closes_its_lane_before_the_pause_is_written_and_pauses_once
     )
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.CREDENTIALS, probe_after_s=300.0)
     for number in range(3):
-        lanes.hear(APNS, device(number), refused, now=0.0)
+        lanes.on_verdict(APNS, device(number), refused, now=0.0)
         lanes.stop(APNS, held, refused, 0.0)
     assert lanes.rooms(0.1)[APNS] == 0
-    [pause], rests, _ = lanes.take_news()
+    [pause], rests, _ = lanes.take_changes()
     assert (pause.whole, pause.kind, pause.reason, rests) == (
         True,
         "credentials",
@@ -135,16 +135,16 @@ def test_a_held_push_closes_its_lane_before_the_pause_is_written_and_pauses_once
         [],
     )
     assert len(lanes.take_closed()) == 1
-    assert lanes.take_news() == ([], [], [])
+    assert lanes.take_changes() == ([], [], [])
     assert lanes.rooms(5.1)[APNS] > 0, "a pause that was never written does not close it for good"
 
 
 def test_a_wave_of_ambiguous_refusals_trips_the_guard_until_an_operator_has_answered(lanes):
     for number in range(19):
-        lanes.hear(APNS, device(number), AMBIGUOUS, now=0.0)
+        lanes.on_verdict(APNS, device(number), AMBIGUOUS, now=0.0)
     assert not lanes[APNS].guarded
-    lanes.hear(APNS, device(20), AMBIGUOUS, now=0.0)
-    [pause], _, alarms = lanes.take_news()
+    lanes.on_verdict(APNS, device(20), AMBIGUOUS, now=0.0)
+    [pause], _, alarms = lanes.take_changes()
     assert (pause.kind, pause.whole, pause.probe_after_s) == (PauseKind.GUARD, False, None)
     assert [alarm.reason for alarm in alarms] == ["guard"]
     assert lanes[APNS].guarded
@@ -158,7 +158,7 @@ def test_a_wave_of_ambiguous_refusals_trips_the_guard_until_an_operator_has_answ
 def test_a_wave_that_an_operator_vouches_for_is_believed(lanes):
     lanes.refresh([route(APNS, Provider.APNS, believed_until=NOON.replace(hour=13))])
     for number in range(50):
-        lanes.hear(APNS, device(number), AMBIGUOUS, now=0.0)
+        lanes.on_verdict(APNS, device(number), AMBIGUOUS, now=0.0)
     assert not lanes[APNS].guarded
 
 
@@ -166,10 +166,10 @@ def test_three_devices_that_are_throttled_let_the_project_rest_and_go_on_at_half
     lanes.refresh([route(FCM, Provider.FCM, ramp_s=0)])
     sent = send(lanes, FCM, 200)
     for number in (1, 1, 2):
-        lanes.hear(FCM, device(number), TOO_FAST, now=1.0)
-    assert lanes.take_news()[1] == []
-    lanes.hear(FCM, device(3), TOO_FAST, now=2.0)
-    [rest] = lanes.take_news()[1]
+        lanes.on_verdict(FCM, device(number), TOO_FAST, now=1.0)
+    assert lanes.take_changes()[1] == []
+    lanes.on_verdict(FCM, device(3), TOO_FAST, now=2.0)
+    [rest] = lanes.take_changes()[1]
     assert (rest.whole, rest.rest_s) == (True, 120.0)
     assert rest.slowed_to_per_s == sent / 5 / 2
     assert lanes.rooms(2.0)[FCM] == 0
@@ -177,8 +177,8 @@ def test_three_devices_that_are_throttled_let_the_project_rest_and_go_on_at_half
 
 def test_throttled_devices_far_apart_are_not_the_project(lanes):
     for number in range(10):
-        lanes.hear(FCM, device(number), TOO_FAST, now=10.1 * number)
-    assert lanes.take_news()[1] == []
+        lanes.on_verdict(FCM, device(number), TOO_FAST, now=10.1 * number)
+    assert lanes.take_changes()[1] == []
 
 
 def test_a_route_rests_until_its_time_and_then_keeps_to_the_rate_it_was_slowed_to():
@@ -197,15 +197,15 @@ def test_a_route_rests_until_its_time_and_then_keeps_to_the_rate_it_was_slowed_t
 def test_a_host_in_trouble_is_left_alone_and_then_asked_with_one_push(lanes):
     assert send(lanes, APNS, 30) == 30
     for number in range(30):
-        lanes.hear(APNS, device(number), DOWN, now=1.0)
+        lanes.on_verdict(APNS, device(number), DOWN, now=1.0)
         lanes.settled(APNS)
     assert lanes.rooms(1.0)[APNS] == 0
     assert lanes.opens_in_s(1.0) == 10.0
-    assert [alarm.reason for alarm in lanes.take_news()[2]] == ["breaker"]
+    assert [alarm.reason for alarm in lanes.take_changes()[2]] == ["breaker"]
     assert lanes.rooms(11.0)[APNS] == 1
     assert send(lanes, APNS, 30, 11.0) == 1
     lanes.settled(APNS)
-    lanes.hear_accepted(APNS, 1, now=12.0)
+    lanes.on_accepted(APNS, 1, now=12.0)
     assert lanes.rooms(12.0)[APNS] == LEAST_UNSETTLED
 
 
@@ -213,7 +213,7 @@ def test_what_was_not_processed_or_lost_says_nothing_of_the_host(lanes):
     for silence in (Silence.NOT_PROCESSED, Silence.LOST, Silence.TIMED_OUT):
         for number in range(30):
             verdict = Verdict(code="stream_refused", outcome=Unanswered(silence=silence))
-            lanes.hear(APNS, device(number), verdict, now=1.0)
+            lanes.on_verdict(APNS, device(number), verdict, now=1.0)
     assert lanes.rooms(1.0)[APNS] > 0
 
 
@@ -222,12 +222,12 @@ def test_a_new_refusal_of_credentials_is_believed_at_the_fifth_device(lanes):
     verdict = Verdict(
         code="apns_unrecognized_response", outcome=doubted, status=403, reason="NewWord", alert="a new reason"
     )
-    believed = [lanes.hear(APNS, device(n), verdict, now=0.0) for n in (1, 2, 2, 3, 4, 5, 6)]
+    believed = [lanes.on_verdict(APNS, device(n), verdict, now=0.0) for n in (1, 2, 2, 3, 4, 5, 6)]
     assert believed == [False, False, False, False, False, True, True]
 
 
 def test_results_are_handed_over_once(lanes):
-    lanes.hear_accepted(APNS, 3, now=0.0)
-    lanes.hear(APNS, device(1), AMBIGUOUS, now=0.0)
+    lanes.on_accepted(APNS, 3, now=0.0)
+    lanes.on_verdict(APNS, device(1), AMBIGUOUS, now=0.0)
     assert lanes.take_results() == {(WorkspaceId(1), APNS): {"accepted": 3, "ambiguous": 1}}
     assert lanes.take_results() == {}

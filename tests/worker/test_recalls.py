@@ -19,8 +19,8 @@ class Hands:
         self.cancellations = Cancellations()
         self.is_stale = self.cancellations.is_stale
 
-    def hear(self, keys):
-        gone = self.cancellations.hear_of_devices(keys)
+    def on_verdict(self, keys):
+        gone = self.cancellations.on_devices_gone(keys)
         self.held = [push for push in self.held if gone is not None and push.device_id not in gone]
 
     def devices(self):
@@ -33,15 +33,15 @@ def hands():
 
 
 def test_a_device_that_is_gone_is_taken_back_and_the_others_are_not(hands):
-    hands.hear(PHONE.hex())
+    hands.on_verdict(PHONE.hex())
     assert hands.devices() == [OTHER]
-    hands.hear(f"{b'x'.hex() * 16},{OTHER.hex()}")
+    hands.on_verdict(f"{b'x'.hex() * 16},{OTHER.hex()}")
     assert hands.devices() == []
 
 
 def test_after_not_having_heard_for_a_while_nothing_is_believed(hands):
     read_at = time.monotonic()
-    hands.hear("")
+    hands.on_verdict("")
     assert hands.devices() == []
     assert hands.is_stale(PHONE, read_at)
     assert not hands.is_stale(PHONE, time.monotonic())
@@ -49,7 +49,7 @@ def test_after_not_having_heard_for_a_while_nothing_is_believed(hands):
 
 def test_what_was_read_before_a_device_was_gone_is_stale_and_what_is_read_after_is_not(hands):
     read_at = time.monotonic()
-    hands.hear(PHONE.hex())
+    hands.on_verdict(PHONE.hex())
     assert hands.is_stale(PHONE, read_at)
     assert not hands.is_stale(OTHER, read_at)
     assert not hands.is_stale(PHONE, time.monotonic())

@@ -96,8 +96,8 @@ class Desk:
         )
         return Answered(work, push, await self.route(), verdict, decision)
 
-    async def write(self, *facts, **learned):
-        return await slices.write(self.database, Slice(facts=facts, **learned), WorkerMetrics())
+    async def write(self, *outcomes, **learned):
+        return await slices.write(self.database, Slice(outcomes=outcomes, **learned), WorkerMetrics())
 
     async def pushes(self):
         rows = await self.database.rows(
@@ -176,7 +176,7 @@ async def test_what_may_have_been_put_back_into_the_queue_already_is_not_put_the
     # The answer to this commit was lost, and the server that could say what became of it is no more.
     work.unsettled = {target.device_id: target.planned_for for target in work.batch.targets}
     unknown = [*again, await desk.answered(work, verdict, Deferred(due_at=datetime.now(UTC)), which=1)]
-    await slices.Attempt(Slice(facts=unknown), WorkerMetrics(), cautious=True).write(desk.database)
+    await slices.Attempt(Slice(outcomes=unknown), WorkerMetrics(), cautious=True).write(desk.database)
     left = [(row["attempt"], row["devices"]) for row in await desk.queued()]
     assert left == [(0, 1), (1, 1), (1, 1)]
 
@@ -231,12 +231,14 @@ async def test_deferred_pushes_of_one_second_wait_in_one_batch(desk):
     [work] = await desk.claim()
     base = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
     verdict = Verdict(code="fcm_internal", outcome=Unanswered(silence=Silence.LOST))
-    facts = [
+    outcomes = [
         await desk.answered(work, verdict, Deferred(due_at=base + timedelta(milliseconds=100 * n)), which=n)
         for n in (1, 2)
     ]
-    facts.append(await desk.answered(work, verdict, Deferred(due_at=base + timedelta(seconds=30)), which=0))
-    await desk.write(*facts)
+    outcomes.append(
+        await desk.answered(work, verdict, Deferred(due_at=base + timedelta(seconds=30)), which=0)
+    )
+    await desk.write(*outcomes)
     assert sorted(batch["devices"] for batch in await desk.queued()) == [1, 2]
 
 
@@ -298,9 +300,9 @@ async def test_an_unproven_refusal_is_held_and_pauses_nothing(desk):
     held = Held(scope=Scope.CREDENTIAL, reason=Hold.UNPROVEN)
     await desk.write(await desk.answered(work, verdict, held))
     assert await desk.queued() == []
-    [facts, _] = await Routes(desk.database).all(desk.workspace_id)
-    assert facts.health.held_verdicts == 1
-    assert facts.route.paused_at is None
+    [outcomes, _] = await Routes(desk.database).all(desk.workspace_id)
+    assert outcomes.health.held_verdicts == 1
+    assert outcomes.route.paused_at is None
     assert await desk.status("t1") == ""
 
 

@@ -180,7 +180,7 @@ async def everything(tenant: Tenant, known_by: dict[str, str], kind: str) -> Non
         detail=None,
     )
     await tenant.database.in_transaction(
-        lambda connection: webhooks.tell_of_attempts(connection, [failed, failed])
+        lambda connection: webhooks.report_attempts(connection, [failed, failed])
     )
     for change in (
         "unsubscribed = true",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from pushkeeper.core.client_address import Network
     from pushkeeper.core.model import Secret
-    from pushkeeper.interprocess.figures import SharedFigures
+    from pushkeeper.interprocess.metrics import SharedMetrics
     from pushkeeper.services.api_keys import Authenticator
     from pushkeeper.services.services import Services
 

@@ -42,7 +42,7 @@ class Prometheus:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         headers = dict(scope["headers"])
-        if self._lets_in(scope, headers):
+        if self._is_authorized(scope, headers):
             said = await self._metrics(headers.get(b"accept", b"").decode("latin-1"))
         else:
             challenge = (b"www-authenticate", b'Bearer realm="Pushkeeper"')
@@ -50,7 +50,7 @@ class Prometheus:
             said = response.of_json(body, 401, challenge)
         await said.send(send, request_id_of(scope))
 
-    def _lets_in(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    def _is_authorized(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         if self._token is None:
             return _is_here(scope) and not _is_by_proxy(scope, headers) and _asks_for_here(scope)
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")

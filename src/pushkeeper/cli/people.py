@@ -32,13 +32,13 @@ def person_erase(*, identifier: str, yes: bool, name: str, json: bool, **options
 
     The person is deleted immediately. The service erases the remaining data, now or when it next runs.
     """
-    from pushkeeper.services.people import AskedBy
+    from pushkeeper.services.people import RequestedBy
     from pushkeeper.services.schemas.people import ErasureView
 
     who = identity.of_path(identifier)
 
     async def erase(services: Services, workspace: WorkspaceId) -> Receipt:
-        return await services.people.erase(actor(), workspace, who, by=AskedBy.COMMAND_LINE)
+        return await services.people.erase(actor(), workspace, who, by=RequestedBy.COMMAND_LINE)
 
     if not yes:
         known = run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pushkeeper.cli.children import Child, Children, workers
 from pushkeeper.cli.common import on_signals
 from pushkeeper.interprocess import Place, SharedMemory
-from pushkeeper.interprocess.figures import SUPERVISOR
+from pushkeeper.interprocess.metrics import SUPERVISOR
 from pushkeeper.services.metrics_snapshot import publish
 
 if TYPE_CHECKING:

@@ -210,7 +210,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return self
         return msgspec.structs.replace(self, **{**self.platforms.get(platform.value, {}), "platforms": {}})
 
-    def says_something_to(self, platform: Platform) -> bool:
+    def has_content_for(self, platform: Platform) -> bool:
         """Whether there is a text, data or a payload of its own for this platform."""
         own = self.on(platform)
         return bool(own.title or own.message or platform.value in own.custom_payload)

@@ -51,10 +51,10 @@ if TYPE_CHECKING:
 
 def all_routes(context: Context) -> list[Route]:
     """All routes of the dashboard; none begins as one of the APIs does."""
-    return [*guard.routes(context, all_doors(context)), Route("/static/{digest}/{name}", _Static())]
+    return [*guard.routes(context, all_page_routes(context)), Route("/static/{digest}/{name}", _Static())]
 
 
-def all_doors(context: Context) -> Sequence[PageRoute]:
+def all_page_routes(context: Context) -> Sequence[PageRoute]:
     """All routes of the dashboard; the last answers every other path."""
     return [
         *login.page_routes(context),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pushkeeper.interprocess.figures import SharedFigures
 from pushkeeper.interprocess.memory import SharedMemory
+from pushkeeper.interprocess.metrics import SharedMetrics
 from pushkeeper.interprocess.rate_limits import RateLimits
 from pushkeeper.interprocess.turns import AcceptAlways, FewestFirst, Turns
 
@@ -19,7 +19,7 @@ class Place:
         self.limits = RateLimits(memory)
         self.turns = FewestFirst(memory, slot)
         self.turns_while_starting = AcceptAlways(memory)
-        self.figures = SharedFigures(memory, slot)
+        self.figures = SharedMetrics(memory, slot)
 
     def leave(self) -> None:
         """Be none of the processes that answer any more."""

@@ -17,7 +17,7 @@ class Turns(Protocol):
 
     patience_s: float
 
-    def tell(self, connections: int) -> None:
+    def report(self, connections: int) -> None:
         """Say how many this process has open."""
 
     @property
@@ -33,7 +33,7 @@ class FewestFirst:
         self._memory = memory
         self._slot = slot
 
-    def tell(self, connections: int) -> None:
+    def report(self, connections: int) -> None:
         """Say how many this process has open."""
         self._memory.set_connections(self._slot, connections)
 
@@ -53,7 +53,7 @@ class AcceptAlways:
     def __init__(self, memory: SharedMemory) -> None:
         self._memory = memory
 
-    def tell(self, connections: int) -> None:
+    def report(self, connections: int) -> None:
         """It has no part in what others share."""
 
     @property

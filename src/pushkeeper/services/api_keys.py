@@ -19,7 +19,7 @@ from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
 from pushkeeper.services.audit import audited
 from pushkeeper.store.admin import keys, workspaces
-from pushkeeper.store.admin.keys import KeyFacts, NewKey
+from pushkeeper.store.admin.keys import KeyRecord, NewKey
 from pushkeeper.store.admin.workspaces import KeyKind, Workspace
 from pushkeeper.store.db import patience
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.admin.workspaces import KeyHolder
     from pushkeeper.store.db.database import Database
 
-__all__ = ["ApiKeys", "Authenticator", "Caller", "KeyFacts", "KeyKind", "NewKey"]
+__all__ = ["ApiKeys", "Authenticator", "Caller", "KeyKind", "KeyRecord", "NewKey"]
 
 _REMEMBERED_S = 0.8  # a key that is revoked is refused everywhere within a second
 _MOST_REMEMBERED = 10_000
@@ -199,7 +199,7 @@ class ApiKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of_workspace(self, workspace: WorkspaceId) -> list[KeyFacts]:
+    async def of_workspace(self, workspace: WorkspaceId) -> list[KeyRecord]:
         """The keys of a workspace, by their kinds, the oldest first."""
         return await keys.of_workspace(self._database, workspace)
 

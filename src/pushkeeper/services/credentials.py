@@ -14,7 +14,7 @@ from pushkeeper.store.admin.credentials import (
     EXPIRES_SOON,
     AppleApp,
     Credential,
-    CredentialFacts,
+    CredentialRecord,
     NewCredential,
 )
 from pushkeeper.store.devices import counts
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
 
-__all__ = ["EXPIRES_SOON", "AppleApp", "Credential", "CredentialFacts", "Credentials", "NewCredential"]
+__all__ = ["EXPIRES_SOON", "AppleApp", "Credential", "CredentialRecord", "Credentials", "NewCredential"]
 
 
 class Credentials:
@@ -36,7 +36,7 @@ class Credentials:
         self._database = database
         self._vault = vault
 
-    async def of_workspace(self, workspace: WorkspaceId) -> list[CredentialFacts]:
+    async def of_workspace(self, workspace: WorkspaceId) -> list[CredentialRecord]:
         """The credentials of a workspace, without their secrets."""
         return await credentials.of_workspace(self._database, workspace)
 

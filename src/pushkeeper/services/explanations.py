@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pushkeeper.core.delivery.route_choice import choose_route, no_route_reason
 from pushkeeper.core.explain import explain
-from pushkeeper.core.explain import facts as explain_facts
+from pushkeeper.core.explain import facts as explain_evidence
 from pushkeeper.core.filters import from_text, to_text
 from pushkeeper.core.filters import saved as filter_saved
 from pushkeeper.core.filters.evaluate import EvaluationContext, PersonFacts, failing
@@ -76,12 +76,12 @@ class Explanations:
         history = await explanations.history(self._database, workspace, everything)
         ways = await routes.of_workspaces(self._database, [workspace])
         there = {one.device_id: one for one in found}
-        facts = explain_facts.Evidence(
+        facts = explain_evidence.Evidence(
             now=now,
             person=None if about is None else about.told,
             message=None if told is None else told.told,
             devices=[
-                explain_facts.DeviceEvidence(
+                explain_evidence.DeviceEvidence(
                     key=key.hex(),
                     device=None if key not in there else there[key].told,
                     history=history[key],
@@ -245,13 +245,13 @@ def _zone(device: Device | None, person: Person | None) -> str | None:
     return None if said is None else str(said)
 
 
-def _route(device: Device | None, ways: Sequence[Route]) -> explain_facts.Route | explain_facts.NoRoute:
+def _route(device: Device | None, ways: Sequence[Route]) -> explain_evidence.Route | explain_evidence.NoRoute:
     if device is None:
-        return explain_facts.NoRoute("the device was deleted")
+        return explain_evidence.NoRoute("the device was deleted")
     route = choose_route(device.told, ways)
     if route is None:
-        return explain_facts.NoRoute(no_route_reason(device.told, ways))
-    return explain_facts.Route(
+        return explain_evidence.NoRoute(no_route_reason(device.told, ways))
+    return explain_evidence.Route(
         name=route.name,
         accepted_at=route.accepted_at,
         paused_at=route.paused_at,

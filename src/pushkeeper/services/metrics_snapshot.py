@@ -14,7 +14,7 @@ import psutil
 
 from pushkeeper import __version__
 from pushkeeper.errors import Unreachable
-from pushkeeper.interprocess.figures import EVERY_S
+from pushkeeper.interprocess.metrics import EVERY_S
 from pushkeeper.observability import logs
 from pushkeeper.observability.isolation import isolated
 from pushkeeper.observability.logs import logger
@@ -28,7 +28,7 @@ from pushkeeper.store.reports import metrics
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
-    from pushkeeper.interprocess.figures import SharedFigures
+    from pushkeeper.interprocess.metrics import SharedMetrics
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.delivery.routes import Route
 
@@ -102,7 +102,7 @@ class CachedAnswer(Generic[T]):
 class MetricsSnapshot:
     """Gathers all series for a scrape; what a scan of devices tells is kept for a minute, or fifty times as long as it takes."""
 
-    def __init__(self, database: Database, cell: int = 0, shared: SharedFigures | None = None) -> None:
+    def __init__(self, database: Database, cell: int = 0, shared: SharedMetrics | None = None) -> None:
         """With shared figures, what is said of this process is said of all processes of the service together."""
         self._database = database
         self._cell = cell
@@ -175,7 +175,7 @@ class MetricsSnapshot:
             for route in await routes.of_workspaces(self._database, list(names))
         }
         found = [Series(Metric.WORKERS, (), float(await workers.alive(self._database)))]
-        found += _of_workers(metrics.read(await workers.figures(self._database)), known)
+        found += _of_workers(metrics.read(await workers.totals(self._database)), known)
         found += _of_routes(known, await metrics.held(self._database))
         found += _of_queue(await metrics.queue(self._database))
         return found
@@ -240,7 +240,7 @@ def _of_queue(waiting: Iterable[metrics.QueueDepth]) -> Iterator[Series]:
             yield Series(Metric.QUEUE_OLDEST, labels, line.oldest_due_s)
 
 
-async def publish(snapshot: MetricsSnapshot, shared: SharedFigures) -> None:
+async def publish(snapshot: MetricsSnapshot, shared: SharedMetrics) -> None:
     """Let the other processes of the service read this one's figures, until cancelled."""
     begun = _publish(snapshot, shared.begin)
     try:

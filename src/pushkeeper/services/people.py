@@ -10,7 +10,7 @@ from pushkeeper.services.audit import audited
 from pushkeeper.store.devices import devices
 from pushkeeper.store.devices.devices import Device, HistoryLine, PushLine, Registration, Search
 from pushkeeper.store.people import blocklist, erasures, events, ingest, people, topics
-from pushkeeper.store.people.erasures import AskedBy, Receipt
+from pushkeeper.store.people.erasures import Receipt, RequestedBy
 from pushkeeper.store.people.events import EventKind, NewEvent
 from pushkeeper.store.people.ingest import Call, Command, PersonUpdate, anonymous_keys
 from pushkeeper.store.people.people import AttributeChange, Member, Person, PersonReference
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.driver import Connection
 
 __all__ = [
-    "AskedBy",
     "AttributeChange",
     "Call",
     "Command",
@@ -44,6 +43,7 @@ __all__ = [
     "PushLine",
     "Receipt",
     "Registration",
+    "RequestedBy",
     "Search",
     "placeholder_refusal",
 ]
@@ -131,7 +131,7 @@ class People:
         workspace: WorkspaceId,
         identifier: Identifier,
         *,
-        by: AskedBy,
+        by: RequestedBy,
         request_id: str = "",
     ) -> Receipt:
         """Delete a person and have all that is left of them erased; of somebody who is gone, the receipt that there is.
@@ -212,7 +212,7 @@ class People:
         identifier: Identifier,
         *,
         request_id: str = "",
-        by: AskedBy = AskedBy.API,
+        by: RequestedBy = RequestedBy.API,
         once: bytes | None = None,
     ) -> Command:
         """Deletes a person with all their devices; answers by the number of their erasure, None when there was nobody."""
@@ -228,7 +228,7 @@ class People:
         identifier: Identifier,
         *,
         request_id: str = "",
-        by: AskedBy = AskedBy.API,
+        by: RequestedBy = RequestedBy.API,
         once: bytes | None = None,
     ) -> Command:
         """Deletes a person and keeps all their identifiers from being used again."""
@@ -374,7 +374,7 @@ class People:
         connection: Connection,
         workspace: WorkspaceId,
         identifier: Identifier,
-        by: AskedBy,
+        by: RequestedBy,
         request_id: str,
     ) -> int | None:
         """Delete whom this names, and return the number of their erasure; None when it is nobody."""

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pushkeeper.store.delivery.routes import Health, Route
     from pushkeeper.store.devices.devices import Device
 
-__all__ = ["Alert", "DeviceRoute", "PauseKind", "RouteFacts", "Routes"]
+__all__ = ["Alert", "DeviceRoute", "PauseKind", "RouteRecord", "Routes"]
 
 _PAGE = 1_000
 _ALL = (held_refusals.UNPROVEN, held_refusals.GUARD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteFacts:
+class RouteRecord:
     """A route, how it does, and what somebody should look at."""
 
     route: Route
@@ -59,12 +59,12 @@ class Routes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def all(self, workspace: WorkspaceId) -> list[RouteFacts]:
+    async def all(self, workspace: WorkspaceId) -> list[RouteRecord]:
         """Every route of a workspace."""
         health = await routes.health(self._database, workspace)
         alerts = await routes.alerts(self._database, workspace)
         return [
-            RouteFacts(
+            RouteRecord(
                 route=route,
                 health=health[route.route_id],
                 alerts=tuple(alert for alert in alerts if alert.route_id == route.route_id),

@@ -46,7 +46,7 @@ class Workspaces:
         entry.changed("site_id", None, keys.site_id)
         return made, keys
 
-    async def all(self) -> list[WorkspaceFacts]:
+    async def all(self) -> list[WorkspaceRecord]:
         """Every workspace and how much it holds, oldest first."""
         return await workspaces.list_all(self._database)
 

@@ -239,7 +239,7 @@ class Control:
         return {"connections": len(connections)}
 
     async def _days(self, request: Request) -> object:
-        self.world.let_days_pass(_read(await request.body(), _Days).days)
+        self.world.advance_days(_read(await request.body(), _Days).days)
         return {}
 
     async def _trouble(self, request: Request) -> object:

@@ -129,7 +129,7 @@ class Fcm:
         """Why the sender of a request may not ask anything of this project; of none by an Instance ID call."""
         if not self._oauth.admits(request.fields.get(b"authorization", b"")):
             return fcm_errors.UNAUTHENTICATED
-        if not self._oauth.lets_send(request.fields[b"authorization"]):
+        if not self._oauth.allows_sending(request.fields[b"authorization"]):
             return fcm_errors.SCOPE_INSUFFICIENT
         if project not in {None, self._project.decode()} or self._world.troubles.get("fcm") == "key":
             return fcm_errors.permission_denied(project or self._project.decode())

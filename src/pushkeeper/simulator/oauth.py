@@ -74,7 +74,7 @@ class OAuth:
             return False
         return self._expires_at_s.get(authorization[7:], 0) > self._world.clock()
 
-    def lets_send(self, authorization: bytes) -> bool:
+    def allows_sending(self, authorization: bytes) -> bool:
         """Whether the access token of an admitted request was asked for with a scope that sends pushes."""
         return authorization[7:] not in self._without_sending
 

@@ -151,7 +151,7 @@ class World:
         """Seconds since the epoch as phones count them: keys and access tokens keep to the real clock."""
         return self.clock() + self._days_ahead * _DAY_S
 
-    def let_days_pass(self, days: float) -> None:
+    def advance_days(self, days: float) -> None:
         """Let phones be silent for so many days."""
         self._days_ahead += days
 

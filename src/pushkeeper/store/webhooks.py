@@ -284,7 +284,7 @@ def _delivery(database: Database, workspace: WorkspaceId, row: Row) -> DeliveryI
     return database.delivery_ids.of(workspace, row["message_id"], row["person_id"])
 
 
-async def tell_of_attempts(connection: Connection, attempts: Sequence[FailedAttempt]) -> None:
+async def report_attempts(connection: Connection, attempts: Sequence[FailedAttempt]) -> None:
     """Put failed attempts into the outboxes of webhooks that subscribe to `push_attempted`, once per delivery."""
     rows = [
         (
@@ -298,7 +298,7 @@ async def tell_of_attempts(connection: Connection, attempts: Sequence[FailedAtte
         )
         for attempt in attempts
     ]
-    await connection.execute(SQL["tell_of_attempts"], *columns(rows, 7))
+    await connection.execute(SQL["report_attempts"], *columns(rows, 7))
 
 
 def _columns(wanted: WebhookDefinition | WebhookChange) -> tuple[object, ...]:

@@ -34,7 +34,7 @@ delete from webhooks where workspace_id = $1 and webhook_id = $2 returning webho
 select webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since
 from webhooks where workspace_id = $1 and webhook_id = $2;
 
--- name: tell_of_attempts
+-- name: report_attempts
 -- Failed attempts that will be retried, for the webhooks that subscribe to them.
 insert into outbox (workspace_id, webhook_id, object_type, metric, message_id, person_id, data, happened_at)
 select w.workspace_id, w.webhook_id, 'push', 'attempted', a.message_id, a.person_id,

@@ -67,7 +67,7 @@ class Capacity:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.tell: Callable[[int], None] | None = None  # is called with how many connections are open
+        self.report: Callable[[int], None] | None = None  # is called with how many connections are open
         self.open: set[Connection] = set()
         self.running = 0
         self.held = 0
@@ -91,8 +91,8 @@ class Capacity:
             count(Refusal.CONNECTIONS.name)
             return False
         self.open.add(connection)
-        if self.tell is not None:
-            self.tell(len(self.open))
+        if self.report is not None:
+            self.report(len(self.open))
         self.wait(connection, self.arriving, now)
         return True
 
@@ -117,8 +117,8 @@ class Capacity:
     def forget(self, connection: Connection) -> None:
         """Uncount a connection that is closed."""
         self.open.discard(connection)
-        if self.tell is not None:
-            self.tell(len(self.open))
+        if self.report is not None:
+            self.report(len(self.open))
         self.wait(connection, None, 0.0)
 
     # Time.

@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
         self.capacity = Capacity(limits)
         self._turns = turns
         if turns is not None:
-            self.capacity.tell = turns.tell
+            self.capacity.report = turns.report
         self._ready = ready
         self._listeners: list[socket.socket] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
         for listener in self._listeners:
             self._loop.remove_reader(listener)
         self._listeners.clear()
-        await self._hear_those_who_arrive()
+        await self._accept_pending()
         while (arriving := self.capacity.arriving.oldest()) is not None:
             self.capacity.forget(arriving)
             arriving.drop()
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _hear_those_who_arrive(self) -> None:
+    async def _accept_pending(self) -> None:
         """Give a connection that was accepted a moment ago the time to say what it wants: its request is on the way."""
         waitings = (self.capacity.arriving, self.capacity.heads)
         until = self._loop.time() + _HEARD_S

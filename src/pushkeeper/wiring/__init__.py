@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pushkeeper.config import Settings
     from pushkeeper.store.admin.credentials import Credential
     from pushkeeper.worker.provider_clients import OnVerdicts, ProviderClient
-    from pushkeeper.worker.upkeep import Chore
+    from pushkeeper.worker.upkeep import PeriodicTask
 
 __all__ = [
     "CHECKS",
@@ -56,7 +56,6 @@ __all__ = [
     "api",
     "apns_certificate",
     "apns_key",
-    "chores",
     "dashboard_context",
     "doctor",
     "fcm_credential",
@@ -64,6 +63,7 @@ __all__ = [
     "keep",
     "only_server",
     "open_sender",
+    "periodic_tasks",
     "postgres",
     "require_database",
     "require_notifications",
@@ -86,22 +86,22 @@ def worker(opened: Store, settings: Settings) -> Worker:
             webpush_hosts=settings.webpush_hosts,
         )
 
-    providers, figures = Providers(open_one, CHECKS_OF_PROVIDERS), WorkerMetrics()
+    providers, metrics = Providers(open_one, CHECKS_OF_PROVIDERS), WorkerMetrics()
     return Worker(
         opened.database,
         opened.vault,
         providers,
         opened.renderer,
-        chores=chores(opened, settings, figures),
-        figures=figures,
+        periodic_tasks=periodic_tasks(opened, settings, metrics),
+        metrics=metrics,
     )
 
 
-def chores(opened: Store, settings: Settings, figures: WorkerMetrics) -> tuple[Chore, ...]:
+def periodic_tasks(opened: Store, settings: Settings, metrics: WorkerMetrics) -> tuple[PeriodicTask, ...]:
     """What a worker does beside the sending."""
     destinations = settings.destinations
     works: tuple[Work, ...] = (
-        Poster(opened.database, opened.vault, figures, destinations=destinations),
+        Poster(opened.database, opened.vault, metrics, destinations=destinations),
         Planner(Planning(opened.database)),
         Files(opened.database, destinations=destinations),
         Estimator(opened.services.broadcasts.estimates),
@@ -113,10 +113,10 @@ def chores(opened: Store, settings: Settings, figures: WorkerMetrics) -> tuple[C
         ),
     )
     return (
-        *(Jobs(opened.database, work, figures) for work in works),
+        *(Jobs(opened.database, work, metrics) for work in works),
         Eraser(opened.database),
-        Retention(opened.database, keep(settings), figures),
-        Counting(opened.services.reach, opened.services.insights, opened.services.accounts, figures),
+        Retention(opened.database, keep(settings), metrics),
+        Counting(opened.services.reach, opened.services.insights, opened.services.accounts, metrics),
     )
 
 

@@ -115,7 +115,7 @@ def fcm_credential(service_account: bytes, *, endpoint_url: str | None, ca_pem: 
         facts={"project_id": account.project_id, "client_email": account.client_email},
         secret=Secret(service_account),
         endpoint_url=endpoint_url,
-        ca_pem=_mended_ca(ca_pem),
+        ca_pem=_repaired_ca(ca_pem),
     )
     return _usable(new)
 
@@ -197,7 +197,7 @@ def _apns(kind: str, secret: Secret, facts: dict[str, object], app: AppleApp) ->
         facts=facts,
         secret=secret,
         endpoint_url=app.endpoint_url,
-        ca_pem=_mended_ca(app.ca_pem),
+        ca_pem=_repaired_ca(app.ca_pem),
     )
     return _usable(new)
 
@@ -214,7 +214,7 @@ def _usable(new: NewCredential) -> NewCredential:
     return new
 
 
-def _mended_ca(pem: str | None) -> str | None:
+def _repaired_ca(pem: str | None) -> str | None:
     if pem is None:
         return None
     found = [block.pem.decode() for block in blocks(text_of(pem.encode())) if block.label == "CERTIFICATE"]

@@ -32,12 +32,12 @@ class Cancellations:
         self._gone: dict[DeviceId, float] = {}
         self._missed_at = float("-inf")
 
-    def hear_of_messages(self, _: str) -> None:
+    def on_halted(self, _: str) -> None:
         """Some message was halted, or goes on."""
         self.halts += 1
         self.halted.set()
 
-    def hear_of_devices(self, keys: str) -> set[DeviceId] | None:
+    def on_devices_gone(self, keys: str) -> set[DeviceId] | None:
         """Devices, by their keys in hexadecimal, are gone or moved; returns them.
 
         Without keys any may be, as we did not hear for a while; None then.

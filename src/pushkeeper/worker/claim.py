@@ -48,7 +48,7 @@ class ClaimStage:
         database: Database,
         lanes: Lanes,
         in_hand: InHand,
-        figures: WorkerMetrics,
+        metrics: WorkerMetrics,
         *,
         max_unsettled: int,
         lease_s: float,
@@ -57,7 +57,7 @@ class ClaimStage:
         self._database = database
         self._lanes = lanes
         self._in_hand = in_hand
-        self._figures = figures
+        self._metrics = metrics
         self._max_unsettled = max_unsettled
         self._lease_s = lease_s
 
@@ -73,7 +73,7 @@ class ClaimStage:
         )
         began = time.monotonic()
         claimed = await queue.claim(self._database, room=room, lease_s=self._lease_s)
-        self._figures.claimed(claimed, took_s=time.monotonic() - began, now=datetime.now(UTC))
+        self._metrics.claimed(claimed, took_s=time.monotonic() - began, now=datetime.now(UTC))
         if not claimed:
             return None
         return Claimed([batch for batch in claimed if not self._in_hand.claimed_again(batch)], began)

@@ -2,7 +2,7 @@
 
 The rules are `core/delivery/rate_limit.py` and `core/delivery/refusal_guard.py`; here is the little state that they are applied to. What all workers
 must know (paused, throttled, proved) is in PostgreSQL: a lane is told of it by `refresh`, and only forestalls it.
-Whatever has to be written comes out of `take_news`, and is written with the pushes that it was learned from.
+Whatever has to be written comes out of `take_changes`, and is written with the pushes that it was learned from.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class Lanes:
 
     # What the answers say.
 
-    def hear_accepted(self, route: RouteId, count: int, *, now: float) -> None:
+    def on_accepted(self, route: RouteId, count: int, *, now: float) -> None:
         """Take in that so many pushes were accepted: what nearly all answers are, many at a time."""
         lane = self._lanes[route]
         lane.accepted = True
@@ -221,7 +221,7 @@ class Lanes:
         lane.guard.observe_accepted(count, now)
         lane.results[Result.ACCEPTED] = lane.results.get(Result.ACCEPTED, 0) + count
 
-    def hear(self, route: RouteId, device: DeviceId, verdict: Verdict, *, now: float) -> bool:
+    def on_verdict(self, route: RouteId, device: DeviceId, verdict: Verdict, *, now: float) -> bool:
         """Take in an answer other than acceptance; False when a refusal of credentials is not to be believed yet."""
         lane = self._lanes[route]
         lane.answered.add(1, now)
@@ -237,7 +237,7 @@ class Lanes:
             case Throttled(scope=Scope.CREDENTIAL | Scope.APPLE_LEG | Scope.ENDPOINT as scope) if (
                 lane.route.provider is not Provider.APNS
             ):
-                self._hear_throttling(lane, device, verdict.outcome, scope, now)
+                self._on_throttled(lane, device, verdict.outcome, scope, now)
         self._observe(lane, device, verdict.outcome, now)
         return True
 
@@ -267,7 +267,7 @@ class Lanes:
                 lane.breaker.record_good(1, now)
                 return False
 
-    def _hear_throttling(
+    def _on_throttled(
         self, lane: Lane, device: DeviceId, throttled: Throttled, scope: Scope, now: float
     ) -> None:
         devices = _distinct(lane.throttled, device, now, THROTTLED_WITHIN_S)
@@ -314,7 +314,7 @@ class Lanes:
             lane.noticed = True
             self._alarms.append(Alarm(lane.route, "wave", "most devices are refused as gone"))
 
-    def take_news(self) -> tuple[list[Pause], list[Rest], list[Alarm]]:
+    def take_changes(self) -> tuple[list[Pause], list[Rest], list[Alarm]]:
         """What is to be written, once."""
         news = (self._pauses, self._rests, self._alarms)
         self._pauses, self._rests, self._alarms = [], [], []

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.refusal_guard import Result
     from pushkeeper.core.model import RouteKey
     from pushkeeper.store.delivery.queue import ClaimedBatch
-    from pushkeeper.store.delivery.workers import Figure
+    from pushkeeper.store.delivery.workers import MetricSample
     from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.results import PushResult
 
@@ -40,7 +40,7 @@ class WorkerMetrics:
         self._meters = Meters()
         self.polls: Callable[[], bool] = lambda: False
         self._process = psutil.Process()
-        self._told: dict[str, float] = {}
+        self._published: dict[str, float] = {}
         self._base: dict[str, float] = {}
         self._slices = self._meters.spread(Metric.SETTLE_DURATION)
         self._facts = self._meters.spread(Metric.SETTLE_FACTS)
@@ -69,11 +69,11 @@ class WorkerMetrics:
             for result, count in counts.items():
                 self._meters.count(Metric.ROUTE_ANSWERS, "", str(route), result.value).value += count
 
-    def settled(self, facts: Sequence[PushResult], *, took_s: float) -> None:
+    def settled(self, outcomes: Sequence[PushResult], *, took_s: float) -> None:
         """A slice was written."""
         self._slices.observe(took_s)
-        self._facts.observe(len(facts))
-        for (provider, ending, reason), count in Counter(filter(None, map(_ending, facts))).items():
+        self._facts.observe(len(outcomes))
+        for (provider, ending, reason), count in Counter(filter(None, map(_ending, outcomes))).items():
             self._meters.count(
                 Metric.PUSHES, provider, ending, reason if reason in MEANINGS else OTHER
             ).value += count
@@ -92,32 +92,32 @@ class WorkerMetrics:
 
     # What is told.
 
-    def news(self, lanes: Lanes, unsettled: int, *, now: float, new: bool) -> list[Figure]:
+    def changed(self, lanes: Lanes, unsettled: int, *, now: float, new: bool) -> list[MetricSample]:
         """What changed since it was last told; all of it that is not told yet if the database does not know this worker.
 
         A worker that it forgot meanwhile has left what it told until then to all workers: it goes on from there.
         """
-        base = self._told if new else self._base
-        told = {} if new else self._told
+        base = self._published if new else self._base
+        published = {} if new else self._published
         return [
-            figure._replace(value=figure.value - base.get(figure.series, 0.0)) if figure.adds_up else figure
-            for figure in self._figures(lanes, unsettled, now)
-            if told.get(figure.series) != figure.value
+            sample._replace(value=sample.value - base.get(sample.series, 0.0)) if sample.adds_up else sample
+            for sample in self._metrics(lanes, unsettled, now)
+            if published.get(sample.series) != sample.value
         ]
 
-    def was_told(self, several: Sequence[Figure], *, new: bool) -> None:
+    def mark_published(self, several: Sequence[MetricSample], *, new: bool) -> None:
         """These are committed."""
         if new:
-            self._base = dict(self._told)
-        for figure in several:
-            base = self._base.get(figure.series, 0.0) if figure.adds_up else 0.0
-            self._told[figure.series] = figure.value + base
+            self._base = dict(self._published)
+        for sample in several:
+            base = self._base.get(sample.series, 0.0) if sample.adds_up else 0.0
+            self._published[sample.series] = sample.value + base
 
-    def _figures(self, lanes: Lanes, unsettled: int, now: float) -> list[Figure]:
+    def _metrics(self, lanes: Lanes, unsettled: int, now: float) -> list[MetricSample]:
         cpu, memory = self._process.cpu_times(), self._process.memory_info()
         self._meters.count(Metric.WORKER_CPU).value = cpu.user + cpu.system
         self._meters.count(Metric.WORKER_LOG_DROPPED).value = float(logs.dropped())
-        standing = [
+        gauges = [
             Series(Metric.WORKER_MEMORY, (), float(memory.rss)),
             Series(Metric.UNSETTLED, (), float(unsettled)),
             Series(Metric.POLLING, (), float(self.polls())),
@@ -126,16 +126,16 @@ class WorkerMetrics:
             route, until = ("", str(lane.route.route_id)), lane.route.throttled_until
             slowed_for_s = None if until is None else time.time() - until.timestamp()
             per_s = lane.per_s(now, lanes.workers, slowed_for_s)
-            standing += [
+            gauges += [
                 Series(Metric.ROUTE_IN_FLIGHT, route, float(lane.unsettled)),
                 Series(Metric.ROUTE_BREAKER, route, float(lane.breaker.phase(now) is Phase.OPEN)),
                 Series(Metric.ROUTE_RATE, route, inf if per_s is None else per_s),
             ]
-        return metrics.written([*self._meters.series(), *standing])
+        return metrics.written([*self._meters.series(), *gauges])
 
 
-def _ending(fact: PushResult) -> tuple[str, str, str] | None:
-    match fact:
+def _ending(outcome: PushResult) -> tuple[str, str, str] | None:
+    match outcome:
         case Answered(decision=Settled(end=end), route=route, verdict=verdict):
             return route.provider.value, end.value, verdict.code
         case NotSent(end=end, reason=reason):

@@ -16,7 +16,7 @@ from pushkeeper.store.delivery import queue
 from pushkeeper.store.devices import browser_keys
 from pushkeeper.worker import final_check
 from pushkeeper.worker.in_hand import Work
-from pushkeeper.worker.rendering import NotSayable, NotYet, Rendering
+from pushkeeper.worker.rendering import NotYet, Rendering, Unrenderable
 from pushkeeper.worker.results import NotSent, SetAside
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class PrepareStage:
     ) -> PushResult | ClaimedPush:
         """The outcome for one target: a push that may leave now, which its lane counts, or a result already."""
         if self._cancellations.is_stale(target.device_id, moment.read_at):
-            return SetAside(work, target, NO_LANE, moment.wall, anew=True)
+            return SetAside(work, target, NO_LANE, moment.wall, takes_new_slot=True)
         fate = final_check.decide(target, message, ways, moment.wall)
         match fate:
             case final_check.Go(_, route):
@@ -158,7 +158,7 @@ class PrepareStage:
                 rest_s = 0.0 if route.paused_at else NO_SENDER_S
                 return SetAside(work, target, route.route_id, moment.wall + timedelta(seconds=rest_s))
             case final_check.Later(at):
-                return SetAside(work, target, NO_LANE, at, anew=True)
+                return SetAside(work, target, NO_LANE, at, takes_new_slot=True)
         return NotSent(work, target, *_end(fate))
 
     def _written_for(
@@ -166,12 +166,14 @@ class PrepareStage:
     ) -> NotSent | SetAside | ClaimedPush:
         device, route = go.device, go.route
         content = self._rendering.content(message, target, device, route.provider)
-        if isinstance(content, NotSayable):
+        if isinstance(content, Unrenderable):
             self._lanes.settled(route.route_id)
             return NotSent(work, target, End.FAILED, content.reason, content.detail)
         if isinstance(content, NotYet):
             self._lanes.settled(route.route_id)
-            return SetAside(work, target, NO_LANE, moment.wall + timedelta(seconds=NOT_YET_S), anew=True)
+            return SetAside(
+                work, target, NO_LANE, moment.wall + timedelta(seconds=NOT_YET_S), takes_new_slot=True
+            )
         return ClaimedPush(
             message_id=message.message_id,
             person_id=device.person_id,

@@ -42,7 +42,7 @@ _UNREADABLE = NotRendered("the stored data of the person or the device cannot be
 
 
 @dataclass(frozen=True, slots=True)
-class NotSayable:
+class Unrenderable:
     """Why a message is not sent to one device, by its content: a reason, and what is the matter."""
 
     reason: str
@@ -67,7 +67,7 @@ class Rendering:
         self._speakers: dict[UUID, MessageRenderer] = {}
         self._characters = 0  # of all speakers
         self._by_platform: dict[tuple[UUID, Platform], Content] = {}
-        self._too_large: dict[tuple[UUID, Platform, Provider, int], NotSayable | None] = {}
+        self._too_large: dict[tuple[UUID, Platform, Provider, int], Unrenderable | None] = {}
 
     async def prepare(
         self, database: Database, claimed: Sequence[ClaimedBatch], messages: Mapping[UUID, MessageToSend]
@@ -162,7 +162,7 @@ class Rendering:
 
     def content(
         self, message: MessageToSend, target: Target, device: ClaimedDevice, provider: Provider
-    ) -> Content | NotSayable | NotYet:
+    ) -> Content | Unrenderable | NotYet:
         """Render the message for this target and its device."""
         content = message.content
         assert content is not None  # noqa: S101 - the last hop stops what cannot be read
@@ -172,25 +172,25 @@ class Rendering:
         if rendered is None:
             return NotYet()
         if isinstance(rendered, NotRendered):
-            return NotSayable("template", rendered.reason)
+            return Unrenderable("template", rendered.reason)
         return self._checked(rendered.content, device, provider)
 
-    def _checked(self, said: Content, device: ClaimedDevice, provider: Provider) -> Content | NotSayable:
-        if not said.says_something_to(device.platform):
-            return NotSayable("template", "nothing is left of it for this person")
+    def _checked(self, said: Content, device: ClaimedDevice, provider: Provider) -> Content | Unrenderable:
+        if not said.has_content_for(device.platform):
+            return Unrenderable("template", "nothing is left of it for this person")
         try:
             if (check := self._checks.get(provider)) is not None:
                 check.check_form(said, device.platform)
                 check.check_size(said, device.platform, device.token)
         except TooLarge as error:
-            return NotSayable("too_large", error.message)
+            return Unrenderable("too_large", error.message)
         except BadRequest as error:
-            return NotSayable("template", error.message)
+            return Unrenderable("template", error.message)
         return said
 
     def _fitting(
         self, message_id: UUID, content: Content, device: ClaimedDevice, provider: Provider
-    ) -> Content | NotSayable:
+    ) -> Content | Unrenderable:
         """A message that is the same for everybody, if it fits together with the token; measured once per length of token."""
         own = self._on(message_id, content, device.platform)
         key = (message_id, device.platform, provider, len(device.token.value))
@@ -201,7 +201,7 @@ class Rendering:
                 check.check_size(own, device.platform, device.token)
                 self._too_large[key] = None
             except TooLarge as error:
-                self._too_large[key] = NotSayable("too_large", error.message)
+                self._too_large[key] = Unrenderable("too_large", error.message)
         return self._too_large.get(key) or own
 
     def _on(self, message_id: UUID, content: Content, platform: Platform) -> Content:

@@ -78,7 +78,7 @@ class SetAside(msgspec.Struct, frozen=True, gc=False):
     target: Target
     lane: RouteId
     due_at: datetime
-    anew: bool = False
+    takes_new_slot: bool = False
 
     @property
     def device_id(self) -> DeviceId:
@@ -96,14 +96,14 @@ PushResult: TypeAlias = Answered | NotSent | SetAside
 class Slice:
     """What is written together: what came of pushes, and what the lanes learned from it."""
 
-    facts: Sequence[PushResult]
+    outcomes: Sequence[PushResult]
     pauses: Sequence[Pause] = ()
     rests: Sequence[Rest] = ()
     alarms: Sequence[Alarm] = ()
     results: Mapping[RouteKey, Mapping[Result, int]] = field(default_factory=dict)
 
     @property
-    def has_news(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether the lanes learned anything."""
         return bool(self.pauses or self.rests or self.alarms or self.results)
 
@@ -113,7 +113,7 @@ class Slice:
         for route, counts in later.results.items():
             results.setdefault(route, Counter()).update(counts)
         return Slice(
-            facts=later.facts,
+            outcomes=later.outcomes,
             pauses=[*self.pauses, *later.pauses],
             rests=[*self.rests, *later.rests],
             alarms=[*self.alarms, *later.alarms],
@@ -121,43 +121,43 @@ class Slice:
         )
 
 
-def unrecordable(fact: Answered | SetAside) -> NotSent:
+def unrecordable(outcome: Answered | SetAside) -> NotSent:
     """The end of a push of which more cannot be written."""
-    target = Target(fact.device_id, fact.person_id, device=None)
-    return NotSent(fact.work, target, End.FAILED, "unrecordable")
+    target = Target(outcome.device_id, outcome.person_id, device=None)
+    return NotSent(outcome.work, target, End.FAILED, "unrecordable")
 
 
-def guarded(fact: PushResult) -> PushResult:
+def guarded(outcome: PushResult) -> PushResult:
     """A strike that is not believed, as it came in a wave of them; any other fact as it is."""
-    match fact:
+    match outcome:
         case (
             Answered(decision=Settled(end=End.BOUNCED, certainty=Certainty.AMBIGUOUS))
             | Answered(decision=Held(reason=Hold.UNPROVEN))
         ):
             held = Held(scope=Scope.CREDENTIAL, reason=Hold.GUARDED)
-            return Answered(fact.work, fact.push, fact.route, fact.verdict, held)
+            return Answered(outcome.work, outcome.push, outcome.route, outcome.verdict, held)
         case _:
-            return fact
+            return outcome
 
 
-def push_row(fact: PushResult) -> PushRow | None:
+def push_row(outcome: PushResult) -> PushRow | None:
     """The row that a fact becomes; None while the push is not over."""
-    batch = fact.work.batch
-    match fact:
+    batch = outcome.work.batch
+    match outcome:
         case NotSent():
             return PushRow(
                 message_id=batch.message_id,
-                device_id=fact.device_id,
+                device_id=outcome.device_id,
                 workspace_id=batch.workspace_id,
-                person_id=fact.person_id,
+                person_id=outcome.person_id,
                 generation=None,
-                ending=fact.end.value,
-                reason=fact.reason,
-                detail=fact.detail,
+                ending=outcome.end.value,
+                reason=outcome.reason,
+                detail=outcome.detail,
                 attempts=batch.attempt,
             )
         case Answered(push=push) if push.dry_run:
-            return _tried(fact)
+            return _tried(outcome)
         case Answered(decision=Settled() as settled, push=push, verdict=verdict):
             accepted = verdict.outcome if isinstance(verdict.outcome, Accepted) else None
             return PushRow(
@@ -169,23 +169,23 @@ def push_row(fact: PushResult) -> PushRow | None:
                 ending=settled.end.value,
                 # Of an accepted push the code follows from its provider: it is not stored a million times.
                 reason="" if settled.end is End.ACCEPTED else verdict.code,
-                provider=fact.route.provider.value,
+                provider=outcome.route.provider.value,
                 provider_status=verdict.status,
                 provider_reason=verdict.reason,
                 provider_id=accepted.provider_id if accepted else None,
                 detail=verdict.detail or None,
                 attempts=push.attempt + 1,
-                route_id=fact.route.route_id,
+                route_id=outcome.route.route_id,
             )
         case _:
             return None
 
 
-def _tried(fact: Answered) -> PushRow | None:
+def _tried(outcome: Answered) -> PushRow | None:
     """The row of a push that was only tried: nothing was sent, whatever the push service said of it."""
-    if not _is_over(fact.decision):
+    if not _is_over(outcome.decision):
         return None
-    push, verdict, batch = fact.push, fact.verdict, fact.work.batch
+    push, verdict, batch = outcome.push, outcome.verdict, outcome.work.batch
     return PushRow(
         message_id=push.message_id,
         device_id=push.device_id,
@@ -194,12 +194,12 @@ def _tried(fact: Answered) -> PushRow | None:
         generation=push.generation,
         ending=End.SKIPPED.value,
         reason="dry_run",
-        provider=fact.route.provider.value,
+        provider=outcome.route.provider.value,
         provider_status=verdict.status,
         provider_reason=verdict.reason,
         detail=verdict.detail or None,
         attempts=push.attempt + 1,
-        route_id=fact.route.route_id,
+        route_id=outcome.route.route_id,
     )
 
 
@@ -208,99 +208,99 @@ def _is_over(decision: Decision) -> bool:
     return isinstance(decision, Settled) or (isinstance(decision, Held) and decision.reason.keeps_the_verdict)
 
 
-def acceptance(fact: PushResult) -> Acceptance | None:
+def acceptance(outcome: PushResult) -> Acceptance | None:
     """The fact as nearly all are: accepted, and no more to it; None for any other."""
-    if not isinstance(fact, Answered) or fact.decision != ACCEPTED or fact.push.dry_run:
+    if not isinstance(outcome, Answered) or outcome.decision != ACCEPTED or outcome.push.dry_run:
         return None
-    push, verdict, batch = fact.push, fact.verdict, fact.work.batch
+    push, verdict, batch = outcome.push, outcome.verdict, outcome.work.batch
     kind = AcceptanceGroup(
         push.message_id,
         batch.workspace_id,
-        fact.route.provider.value,
+        outcome.route.provider.value,
         verdict.status,
         verdict.reason,
         push.attempt + 1,
-        fact.route.route_id,
+        outcome.route.route_id,
     )
     took = verdict.outcome
     provider_id = took.provider_id if isinstance(took, Accepted) else ""
     return Acceptance(kind, push.device_id, push.person_id, push.generation, provider_id)
 
 
-def settlement(fact: Answered) -> Settlement | None:
+def settlement(outcome: Answered) -> Settlement | None:
     """What a fact is to its device; None for all that is no device's doing."""
-    if not isinstance(fact.decision, Settled) or fact.push.dry_run:
+    if not isinstance(outcome.decision, Settled) or outcome.push.dry_run:
         return None
     event: SettleEvent
-    if fact.decision.end is End.ACCEPTED:
+    if outcome.decision.end is End.ACCEPTED:
         event = SettleEvent.ACCEPTED
-    elif fact.decision.end is End.BOUNCED:
+    elif outcome.decision.end is End.BOUNCED:
         event = SettleEvent.REFUSED
-    elif fact.decision.certainty is Certainty.STALE:
+    elif outcome.decision.certainty is Certainty.STALE:
         event = SettleEvent.REFUSED_AS_STALE
     else:
         return None
     return Settlement(
-        workspace_id=fact.route.workspace_id,
-        device_id=fact.push.device_id,
-        generation=fact.push.generation,
+        workspace_id=outcome.route.workspace_id,
+        device_id=outcome.push.device_id,
+        generation=outcome.push.generation,
         event=event,
-        definite=fact.decision.certainty is Certainty.DEFINITE,
-        message_id=fact.push.message_id,
-        provider=fact.route.provider.value,
-        provider_status=fact.verdict.status,
-        provider_reason=fact.verdict.reason,
-        route_id=fact.route.route_id,
+        definite=outcome.decision.certainty is Certainty.DEFINITE,
+        message_id=outcome.push.message_id,
+        provider=outcome.route.provider.value,
+        provider_status=outcome.verdict.status,
+        provider_reason=outcome.verdict.reason,
+        route_id=outcome.route.route_id,
     )
 
 
-def held_verdict(fact: PushResult) -> HeldVerdict | None:
+def held_verdict(outcome: PushResult) -> HeldVerdict | None:
     """The refusal that is kept aside; None for all that is not held for its verdict."""
-    if not isinstance(fact, Answered) or not isinstance(fact.decision, Held) or fact.push.dry_run:
+    if not isinstance(outcome, Answered) or not isinstance(outcome.decision, Held) or outcome.push.dry_run:
         return None
-    if not fact.decision.reason.keeps_the_verdict:
+    if not outcome.decision.reason.keeps_the_verdict:
         return None
     return HeldVerdict(
-        message_id=fact.push.message_id,
-        device_id=fact.push.device_id,
-        workspace_id=fact.work.batch.workspace_id,
-        route_id=fact.route.route_id,
-        person_id=fact.push.person_id,
-        generation=fact.push.generation,
-        why=fact.decision.reason.value,
-        priority=fact.work.batch.priority,
-        attempt=fact.push.attempt,
-        first_attempt_at=fact.work.batch.first_attempt_at,
-        reason=fact.verdict.code,
-        provider=fact.route.provider.value,
-        provider_status=fact.verdict.status,
-        provider_reason=fact.verdict.reason,
-        detail=fact.verdict.detail or None,
+        message_id=outcome.push.message_id,
+        device_id=outcome.push.device_id,
+        workspace_id=outcome.work.batch.workspace_id,
+        route_id=outcome.route.route_id,
+        person_id=outcome.push.person_id,
+        generation=outcome.push.generation,
+        why=outcome.decision.reason.value,
+        priority=outcome.work.batch.priority,
+        attempt=outcome.push.attempt,
+        first_attempt_at=outcome.work.batch.first_attempt_at,
+        reason=outcome.verdict.code,
+        provider=outcome.route.provider.value,
+        provider_status=outcome.verdict.status,
+        provider_reason=outcome.verdict.reason,
+        detail=outcome.verdict.detail or None,
     )
 
 
-def failed_attempt(fact: PushResult) -> FailedAttempt | None:
+def failed_attempt(outcome: PushResult) -> FailedAttempt | None:
     """The failed attempt that will be retried; None for anything else.
 
     A request that the push service did not process, because the connection was closing, is not an attempt.
     """
-    if not isinstance(fact, Answered) or fact.push.dry_run:
+    if not isinstance(outcome, Answered) or outcome.push.dry_run:
         return None
-    match fact.decision:
-        case Deferred(charged=charged) if charged or fact.verdict.status is not None:
+    match outcome.decision:
+        case Deferred(charged=charged) if charged or outcome.verdict.status is not None:
             pass
         case Held(reason=reason) if not reason.keeps_the_verdict:
             pass
         case _:
             return None
     return FailedAttempt(
-        workspace_id=fact.work.batch.workspace_id,
-        message_id=fact.push.message_id,
-        person_id=fact.push.person_id,
-        reason=fact.verdict.code,
-        provider_status=fact.verdict.status,
-        provider_reason=fact.verdict.reason,
-        detail=fact.verdict.detail or None,
+        workspace_id=outcome.work.batch.workspace_id,
+        message_id=outcome.push.message_id,
+        person_id=outcome.push.person_id,
+        reason=outcome.verdict.code,
+        provider_status=outcome.verdict.status,
+        provider_reason=outcome.verdict.reason,
+        detail=outcome.verdict.detail or None,
     )
 
 
@@ -308,32 +308,35 @@ def failed_attempt(fact: PushResult) -> FailedAttempt | None:
 _Group: TypeAlias = "tuple[int, int, float, RouteId, bool]"
 
 
-def requeues(facts: Sequence[PushResult], now: datetime) -> list[Requeue]:
+def requeues(outcomes: Sequence[PushResult], now: datetime) -> list[Requeue]:
     """Pushes that are due again, gathered into batches that wait together in their lane."""
     groups: dict[_Group, list[PushResult]] = {}
-    for fact in facts:
-        batch = fact.work.batch
-        match fact:
+    for outcome in outcomes:
+        batch = outcome.work.batch
+        match outcome:
             case Answered(decision=Deferred(due_at=due_at, charged=charged)):
-                attempt, lane, anew = batch.attempt + charged, fact.route.route_id, False
+                attempt, lane, takes_new_slot = batch.attempt + charged, outcome.route.route_id, False
             case Answered(decision=Held(reason=reason)) if not reason.keeps_the_verdict:
-                attempt, lane, anew, due_at = batch.attempt, fact.route.route_id, False, now
+                attempt, lane, takes_new_slot, due_at = batch.attempt, outcome.route.route_id, False, now
             case SetAside(lane=lane, due_at=due_at):
-                attempt, anew = batch.attempt, fact.anew and batch.has_slot and not batch.attempt
+                attempt, takes_new_slot = (
+                    batch.attempt,
+                    outcome.takes_new_slot and batch.has_slot and not batch.attempt,
+                )
             case _:
                 continue
         # One batch for each second: jitter would else make one of each push.
         second = math.ceil(due_at.timestamp()) if due_at > now else now.timestamp()
-        key: _Group = (batch.claim.batch_id, attempt, float(second), lane, anew)
-        groups.setdefault(key, []).append(fact)
+        key: _Group = (batch.claim.batch_id, attempt, float(second), lane, takes_new_slot)
+        groups.setdefault(key, []).append(outcome)
     return [
         Requeue(
             batch=group[0].work.batch,
-            targets=tuple((fact.device_id, fact.person_id) for fact in group),
+            targets=tuple((outcome.device_id, outcome.person_id) for outcome in group),
             due_at=datetime.fromtimestamp(second, tz=UTC),
             attempt=attempt,
             lane=lane,
-            anew=anew,
+            takes_new_slot=takes_new_slot,
         )
-        for (_, attempt, second, lane, anew), group in groups.items()
+        for (_, attempt, second, lane, takes_new_slot), group in groups.items()
     ]

@@ -54,12 +54,12 @@ class SendStage:
         open_client: OpenClient,
         lanes: Lanes,
         results: ResultQueue,
-        figures: WorkerMetrics,
+        metrics: WorkerMetrics,
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._results = results
-        self._figures = figures
+        self._metrics = metrics
         self._order: DeviceOrder[ClaimedPush] = DeviceOrder()
         self._clients = ProviderClients(database, vault, open_client, self._on_verdicts)
 
@@ -102,7 +102,7 @@ class SendStage:
         for push in self._order.withdraw(unwanted):
             self._lanes.settled(push.route.route_id)
             target = Target(push.device_id, push.person_id, device=None)
-            self._results.put([SetAside(push.work, target, NO_LANE, now, anew=True)])
+            self._results.put([SetAside(push.work, target, NO_LANE, now, takes_new_slot=True)])
 
     def _withdraw_route(self, stopped: Route, *, whole: bool) -> None:
         """Let nothing more leave on a route, or on its `whole` credential: what is still queued goes back into the lane."""
@@ -138,7 +138,7 @@ class SendStage:
         # First of all the results: whatever is wrong with the rest, no answer is lost.
         self._results.put(each(heard, lambda one: self._answered(*one, wall, now), _not_understood))
         with isolated(log, "answers_not_counted"):
-            self._figures.answered([(push.route.provider, push.handed_at) for push, _ in heard], now=now)
+            self._metrics.answered([(push.route.provider, push.handed_at) for push, _ in heard], now=now)
         with isolated(log, "route_not_taken_back"):
             for route, whole in self._lanes.take_closed():
                 self._withdraw_route(route, whole=whole)
@@ -151,12 +151,12 @@ class SendStage:
             if isinstance(verdict.outcome, Accepted) and not push.dry_run
         )
         for route_id, count in accepted.items():
-            self._lanes.hear_accepted(route_id, count, now=now)
+            self._lanes.on_accepted(route_id, count, now=now)
 
     def _answered(self, push: ClaimedPush, verdict: Verdict, wall: datetime, now: float) -> Answered:
         if isinstance(verdict.outcome, Accepted):
             return Answered(push.work, push, push.route, verdict, retry.ACCEPTED)
-        believed = self._lanes.hear(push.route.route_id, push.device_id, verdict, now=now)
+        believed = self._lanes.on_verdict(push.route.route_id, push.device_id, verdict, now=now)
         attempt = Attempt(
             number=push.attempt,
             ended_at=wall,

@@ -49,16 +49,16 @@ class SettleStage:
     """
 
     def __init__(
-        self, database: Database, lanes: Lanes, in_hand: InHand, results: ResultQueue, figures: WorkerMetrics
+        self, database: Database, lanes: Lanes, in_hand: InHand, results: ResultQueue, metrics: WorkerMetrics
     ) -> None:
         self._database = database
         self._lanes = lanes
         self._in_hand = in_hand
         self._results = results
-        self._figures = figures
+        self._metrics = metrics
         self._alarms = AlertThrottle()
-        self._backoff = Backoff(NAME, figures)
-        self._unsaid = Slice(facts=())  # what the lanes had to say, and is not written yet
+        self._backoff = Backoff(NAME, metrics)
+        self._unsaid = Slice(outcomes=())  # what the lanes had to say, and is not written yet
         self._refused = False  # something in the last slice was
         self._size = SLICE_SIZE
         self._in_doubt: Attempt | None = None
@@ -91,42 +91,42 @@ class SettleStage:
         """Try to write the results that have waited longest."""
         if self._in_doubt is not None and not await self._has_learned(self._in_doubt):
             return
-        facts = self._results.oldest(self._size)
-        slice_ = self._unsaid.followed_by(self._slice(facts))
-        self._unsaid = replace(slice_, facts=())
+        outcomes = self._results.oldest(self._size)
+        slice_ = self._unsaid.followed_by(self._slice(outcomes))
+        self._unsaid = replace(slice_, outcomes=())
         if self._refused:
-            slice_ = Slice(facts=slice_.facts)
-        attempt = Attempt(slice_, self._figures, cautious=self._cautious)
+            slice_ = Slice(outcomes=slice_.outcomes)
+        attempt = Attempt(slice_, self._metrics, cautious=self._cautious)
         with isolated() as tried:
             await attempt.write(self._database)
         match tried.error:
             case None:
                 if not self._refused:
-                    self._unsaid = Slice(facts=())
-                self._take_off(facts, attempt.stopped)
+                    self._unsaid = Slice(outcomes=())
+                self._take_off(outcomes, attempt.stopped)
             case Unreachable() as error:
                 if attempt.transaction is not None:
                     self._in_doubt = attempt
-                self._size = max(len(facts) // 2, 1)
+                self._size = max(len(outcomes) // 2, 1)
                 await self._pause(error)
             case error:
-                await self._single_out(slice_.facts, error)
+                await self._single_out(slice_.outcomes, error)
 
-    def _slice(self, facts: Sequence[PushResult]) -> Slice:
+    def _slice(self, outcomes: Sequence[PushResult]) -> Slice:
         """Results in the light of all that is known by now, with what the lanes have to say."""
-        pauses, rests, alarms = self._lanes.take_news()
+        pauses, rests, alarms = self._lanes.take_changes()
         results = self._lanes.take_results()
-        self._figures.heard(results)
+        self._metrics.heard(results)
         return Slice(
-            facts=[guarded(fact) if self._is_guarded(fact) else fact for fact in facts],
+            outcomes=[guarded(outcome) if self._is_guarded(outcome) else outcome for outcome in outcomes],
             pauses=pauses,
             rests=rests,
             alarms=self._alarms.new(alarms),
             results=results,
         )
 
-    def _is_guarded(self, fact: PushResult) -> bool:
-        return isinstance(fact, Answered) and self._lanes[fact.route.route_id].guarded
+    def _is_guarded(self, outcome: PushResult) -> bool:
+        return isinstance(outcome, Answered) and self._lanes[outcome.route.route_id].guarded
 
     async def _has_learned(self, attempt: Attempt) -> bool:
         """Whether it is known now what became of an attempt of which the answer was lost.
@@ -147,24 +147,24 @@ class SettleStage:
             self._stopped |= attempt.stopped
             self._in_hand.remove_settled()
             if not self._refused:
-                self._unsaid = Slice(facts=())
+                self._unsaid = Slice(outcomes=())
         return True
 
-    def _take_off(self, facts: Sequence[PushResult], stopped: set[UUID]) -> None:
+    def _take_off(self, outcomes: Sequence[PushResult], stopped: set[UUID]) -> None:
         """These are written."""
         self._backoff.succeeded()
         self._refused = False
         self._size = min(2 * self._size, SLICE_SIZE)
         self._stopped |= stopped
-        self._let_go(facts)
+        self._release(outcomes)
         self._cautious &= bool(self._results)
 
-    def _let_go(self, facts: Sequence[PushResult]) -> None:
+    def _release(self, outcomes: Sequence[PushResult]) -> None:
         """The oldest results, these, are over for this worker."""
-        self._results.remove_oldest(len(facts))
-        for fact in facts:
-            if isinstance(fact, Answered):
-                self._lanes.settled(fact.route.route_id)
+        self._results.remove_oldest(len(outcomes))
+        for outcome in outcomes:
+            if isinstance(outcome, Answered):
+                self._lanes.settled(outcome.route.route_id)
         self._in_hand.remove_settled()
 
     async def _pause(self, error: Exception) -> None:
@@ -176,41 +176,41 @@ class SettleStage:
         if self._give_up_at is None or time.monotonic() + pause_s < self._give_up_at:
             await asyncio.sleep(pause_s)
             return
-        log.warning("outcomes_given_up", facts=len(self._results))
+        log.warning("outcomes_given_up", outcomes=len(self._results))
         self._in_doubt = None
-        self._let_go(self._results.oldest(len(self._results)))
+        self._release(self._results.oldest(len(self._results)))
 
-    async def _single_out(self, facts: Sequence[PushResult], error: Exception) -> None:
+    async def _single_out(self, outcomes: Sequence[PushResult], error: Exception) -> None:
         """Something in a slice is refused: halves are tried, until the fact that is at fault stands alone."""
         self._refused = True
-        if self._unsaid.has_news:
-            await self._write_news()
-        if len(facts) > 1:
-            log.warning("slice_refused", facts=len(facts), error=type(error).__name__)
-            self._size = len(facts) // 2
-        elif driver_errors.refuses_values(error) and not isinstance(facts[0], NotSent):
-            await self._write_without_its_words(facts[0], error)
+        if self._unsaid.has_changes:
+            await self._write_changes()
+        if len(outcomes) > 1:
+            log.warning("slice_refused", outcomes=len(outcomes), error=type(error).__name__)
+            self._size = len(outcomes) // 2
+        elif driver_errors.refuses_values(error) and not isinstance(outcomes[0], NotSent):
+            await self._write_without_its_words(outcomes[0], error)
         else:
             await self._put_aside(error)
 
-    async def _write_news(self) -> None:
+    async def _write_changes(self) -> None:
         """Write what the lanes had to say by itself; what is refused of it is left out, as they will say it again."""
         try:
             with isolated(log, "news_of_routes_refused", passing=Unreachable):
-                await write(self._database, self._unsaid, self._figures)
+                await write(self._database, self._unsaid, self._metrics)
         except Unreachable as error:
             await self._pause(error)
             return
-        self._unsaid = Slice(facts=())
+        self._unsaid = Slice(outcomes=())
 
-    async def _write_without_its_words(self, fact: Answered | SetAside, error: Exception) -> None:
+    async def _write_without_its_words(self, outcome: Answered | SetAside, error: Exception) -> None:
         log.error("outcome_refused", exc_info=error)
         stopped: set[UUID] = set()
         with isolated() as tried:
-            stopped = await write(self._database, Slice(facts=[unrecordable(fact)]), self._figures)
+            stopped = await write(self._database, Slice(outcomes=[unrecordable(outcome)]), self._metrics)
         match tried.error:
             case None:
-                self._take_off([fact], stopped)
+                self._take_off([outcome], stopped)
             case Unreachable() as not_now:
                 await self._pause(not_now)
             case again:

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 log = logger("settle")
 
 
-async def write(database: Database, slice_: Slice, figures: WorkerMetrics) -> set[UUID]:
+async def write(database: Database, slice_: Slice, metrics: WorkerMetrics) -> set[UUID]:
     """Write a slice, and return the messages that stop by what their devices' providers said."""
-    return await Attempt(slice_, figures).write(database)
+    return await Attempt(slice_, metrics).write(database)
 
 
 class Attempt:
@@ -58,27 +58,27 @@ class Attempt:
         stopped: the messages that stop by what their devices' providers said.
     """
 
-    def __init__(self, slice_: Slice, figures: WorkerMetrics, *, cautious: bool = False) -> None:
+    def __init__(self, slice_: Slice, metrics: WorkerMetrics, *, cautious: bool = False) -> None:
         """A `cautious` one puts nothing back into the queue that has left its batch already, by an attempt before it."""
         self.transaction: commits.Transaction | None = None
         self.stopped: set[UUID] = set()
         self._slice = slice_
-        self._figures = figures
+        self._metrics = metrics
         self._cautious = cautious
         self._began_at = perf_counter()
         self._written: Sequence[PushResult] = ()
         self._gone: set[int] = set()  # batches that are not ours
         self._lost: set[int] = set()  # those of them that somebody else has
         self._by_batch: dict[int, list[PushResult]] = {}
-        for fact in slice_.facts:
-            self._by_batch.setdefault(fact.work.batch.claim.batch_id, []).append(fact)
+        for outcome in slice_.outcomes:
+            self._by_batch.setdefault(outcome.work.batch.claim.batch_id, []).append(outcome)
 
     async def write(self, database: Database) -> set[UUID]:
         """Write routes first, then pushes, statuses with their history, what waits, and the batches left over."""
         await database.in_transaction(self._work)
-        self._figures.settled(self._written, took_s=perf_counter() - self._began_at)
-        for fact in self._written:
-            fact.work.unsettled.pop(fact.device_id, None)
+        self._metrics.settled(self._written, took_s=perf_counter() - self._began_at)
+        for outcome in self._written:
+            outcome.work.unsettled.pop(outcome.device_id, None)
         for batch_id in self._gone:
             self._by_batch[batch_id][0].work.unsettled.clear()
         if self._lost:
@@ -88,15 +88,15 @@ class Attempt:
     async def _work(self, connection: Connection) -> None:
         claims = [group[0].work.batch.claim for group in self._by_batch.values()]
         ours, self.transaction = await queue.still_claimed(connection, claims)
-        self._written = mine = [fact for batch_id in ours for fact in self._by_batch[batch_id]]
+        self._written = mine = [outcome for batch_id in ours for outcome in self._by_batch[batch_id]]
         self._gone = self._lost = set(self._by_batch) - ours
         await _write_routes(connection, self._slice, mine)
         self.stopped = await _write_pushes(connection, mine)
         await _write_held(connection, mine)
         there = await self._still_in_their_batches(connection, claims, mine) if self._cautious else mine
-        failed = [attempt for fact in there if (attempt := failed_attempt(fact)) is not None]
+        failed = [attempt for outcome in there if (attempt := failed_attempt(outcome)) is not None]
         if failed:
-            await webhooks.tell_of_attempts(connection, failed)
+            await webhooks.report_attempts(connection, failed)
         again = requeues(there, datetime.now(UTC))
         for new in again:
             await queue.requeue(connection, new)
@@ -105,51 +105,63 @@ class Attempt:
         await routes.count(connection, self._slice.results)
 
     async def _still_in_their_batches(
-        self, connection: Connection, claims: Sequence[Claim], facts: Sequence[PushResult]
+        self, connection: Connection, claims: Sequence[Claim], outcomes: Sequence[PushResult]
     ) -> Sequence[PushResult]:
         """Those facts that no attempt before this one has put back into the queue; batches that it ended are not lost."""
         found = await queue.devices(connection, claims)
         self._lost = self._gone & found.keys()
         there = []
-        for fact in facts:
-            devices = found[fact.work.batch.claim.batch_id]
-            if devices is None or fact.device_id in devices:
-                there.append(fact)
+        for outcome in outcomes:
+            devices = found[outcome.work.batch.claim.batch_id]
+            if devices is None or outcome.device_id in devices:
+                there.append(outcome)
         return there
 
 
-async def _write_pushes(connection: Connection, facts: Sequence[PushResult]) -> set[UUID]:
+async def _write_pushes(connection: Connection, outcomes: Sequence[PushResult]) -> set[UUID]:
     """The rows of pushes, and what becomes of their devices; returns the messages that stop by it."""
     # A device that hears something else too, in the same slice, hears all of it in order.
-    mixed = {fact.device_id for fact in facts if isinstance(fact, Answered) and fact.decision != ACCEPTED}
+    mixed = {
+        outcome.device_id
+        for outcome in outcomes
+        if isinstance(outcome, Answered) and outcome.decision != ACCEPTED
+    }
     accepted: list[Acceptance] = []
     others: list[PushResult] = []
-    for fact in facts:
-        taken = acceptance(fact)
-        if taken is None or fact.device_id in mixed:
-            others.append(fact)
+    for outcome in outcomes:
+        taken = acceptance(outcome)
+        if taken is None or outcome.device_id in mixed:
+            others.append(outcome)
         else:
             accepted.append(taken)
     left = await accepted_pushes.settle(connection, accepted) if accepted else set()
-    new = await pushes.insert(connection, [row for fact in others if (row := push_row(fact)) is not None])
+    new = await pushes.insert(
+        connection, [row for outcome in others if (row := push_row(outcome)) is not None]
+    )
     concerned = left | new
     heard = [
-        fact
-        for fact in facts
-        if concerned and isinstance(fact, Answered) and (fact.push.message_id, fact.device_id) in concerned
+        outcome
+        for outcome in outcomes
+        if concerned
+        and isinstance(outcome, Answered)
+        and (outcome.push.message_id, outcome.device_id) in concerned
     ]
-    settlements = [done for fact in heard if (done := settlement(fact)) is not None]
+    settlements = [done for outcome in heard if (done := settlement(outcome)) is not None]
     if settlements:
         await devices.settle(connection, settlements)
     return await _stop_malformed(connection, heard)
 
 
-async def _stop_malformed(connection: Connection, facts: Sequence[Answered]) -> set[UUID]:
+async def _stop_malformed(connection: Connection, outcomes: Sequence[Answered]) -> set[UUID]:
     malformed: dict[tuple[WorkspaceId, UUID], list[str]] = {}
-    for fact in facts:
-        if isinstance(fact.verdict.outcome, BadMessage) and fact.verdict.outcome.malformed:
-            words = [fact.route.provider.value, str(fact.verdict.status), fact.verdict.reason]
-            malformed.setdefault((fact.route.workspace_id, fact.push.message_id), []).append(
+    for outcome in outcomes:
+        if isinstance(outcome.verdict.outcome, BadMessage) and outcome.verdict.outcome.malformed:
+            words = [
+                outcome.route.provider.value,
+                str(outcome.verdict.status),
+                outcome.verdict.reason,
+            ]
+            malformed.setdefault((outcome.route.workspace_id, outcome.push.message_id), []).append(
                 " ".join(words).strip()
             )
     if not malformed:
@@ -164,7 +176,7 @@ async def _stop_malformed(connection: Connection, facts: Sequence[Answered]) -> 
     return {message_id for message_id, _ in stopped}
 
 
-async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[PushResult]) -> None:
+async def _write_routes(connection: Connection, slice_: Slice, outcomes: Sequence[PushResult]) -> None:
     """What the lanes learned: a route that took a push has proved itself, and what was held until then is believed."""
     for pause in slice_.pauses:
         stopped = await routes.pause(
@@ -191,12 +203,12 @@ async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[P
     for alarm in slice_.alarms:
         await routes.alert(connection, alarm.route, alarm.reason, alarm.text, alarm.detail)
     proved = {
-        fact.route.key
-        for fact in facts
-        if isinstance(fact, Answered)
-        and fact.route.accepted_at is None
-        and isinstance(fact.verdict.outcome, Accepted)
-        and not fact.verdict.outcome.dry_run
+        outcome.route.key
+        for outcome in outcomes
+        if isinstance(outcome, Answered)
+        and outcome.route.accepted_at is None
+        and isinstance(outcome.verdict.outcome, Accepted)
+        and not outcome.verdict.outcome.dry_run
     }
     if proved:
         await routes.mark_accepted(connection, sorted(proved))
@@ -204,21 +216,21 @@ async def _write_routes(connection: Connection, slice_: Slice, facts: Sequence[P
             pass
 
 
-async def _write_held(connection: Connection, facts: Sequence[PushResult]) -> None:
-    held = [verdict for fact in facts if (verdict := held_verdict(fact)) is not None]
+async def _write_held(connection: Connection, outcomes: Sequence[PushResult]) -> None:
+    held = [verdict for outcome in outcomes if (verdict := held_verdict(outcome)) is not None]
     if held:
         await held_refusals.hold(connection, held)
 
 
-async def _write_batches(connection: Connection, facts: Sequence[PushResult], requeued: set[int]) -> None:
+async def _write_batches(connection: Connection, outcomes: Sequence[PushResult], requeued: set[int]) -> None:
     """Take what is settled off the queue.
 
     A batch that goes on is left as it is, as whoever might claim it again passes over pushes that have their row; only
     devices that wait in another batch by now have to leave this one.
     """
     done: dict[int, tuple[Work, set[DeviceId]]] = {}
-    for fact in facts:
-        done.setdefault(fact.work.batch.claim.batch_id, (fact.work, set()))[1].add(fact.device_id)
+    for outcome in outcomes:
+        done.setdefault(outcome.work.batch.claim.batch_id, (outcome.work, set()))[1].add(outcome.device_id)
     finished = []
     for batch_id, (work, settled) in done.items():
         if len(settled) == len(work.unsettled):

@@ -36,9 +36,9 @@ class Task(NamedTuple):
 class Backoff:
     """The pauses of one task after failures in a row, each twice as long as the one before."""
 
-    def __init__(self, task: str, figures: WorkerMetrics, *, longest_s: float = LONGEST_PAUSE_S) -> None:
+    def __init__(self, task: str, metrics: WorkerMetrics, *, longest_s: float = LONGEST_PAUSE_S) -> None:
         self._task = task
-        self._figures = figures
+        self._metrics = metrics
         self._longest_s = longest_s
         self.failures = 0  # in a row
 
@@ -47,10 +47,10 @@ class Backoff:
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self.failures, _DOUBLINGS), self._longest_s)
         self.failures += 1
         if isinstance(error, Unreachable):
-            self._figures.failed(self._task, "not_now")
+            self._metrics.failed(self._task, "not_now")
             log.warning("task_waits_for_the_database", task=self._task, error=error.message)
         else:
-            self._figures.failed(self._task, "unexpected")
+            self._metrics.failed(self._task, "unexpected")
             log.error("task_failed", task=self._task, exc_info=error)
         return pause_s
 
@@ -66,9 +66,9 @@ async def supervised(backoff: Backoff, work: Callable[[], Awaitable[None]]) -> f
     return None if tried.error is None else backoff.failed(tried.error)
 
 
-async def keep(task: Task, figures: WorkerMetrics) -> None:
+async def keep(task: Task, metrics: WorkerMetrics) -> None:
     """Run a task until it returns; whenever it raises, run it again after a pause."""
-    backoff = Backoff(task.name, figures)
+    backoff = Backoff(task.name, metrics)
     while True:
         pause_s = await supervised(backoff, task.run)
         if pause_s is None:
@@ -80,12 +80,12 @@ def every(
     name: str,
     seconds: float | Callable[[], float],
     job: Callable[[], Awaitable[None]],
-    figures: WorkerMetrics,
+    metrics: WorkerMetrics,
     told: asyncio.Event | None = None,
 ) -> Task:
     """Do a job now, then every so often and whenever the event is set; after a failure it is done again sooner."""
     event = told or asyncio.Event()
-    backoff = Backoff(name, figures, longest_s=LONGEST_PAUSE_BETWEEN_JOBS_S)
+    backoff = Backoff(name, metrics, longest_s=LONGEST_PAUSE_BETWEEN_JOBS_S)
 
     async def run() -> None:
         while True:
@@ -103,10 +103,10 @@ def every(
 
 
 def whenever(
-    event: asyncio.Event, name: str, job: Callable[[], Awaitable[None]], figures: WorkerMetrics
+    event: asyncio.Event, name: str, job: Callable[[], Awaitable[None]], metrics: WorkerMetrics
 ) -> Task:
     """Do a job whenever an event is set, and after a failure once more without that."""
-    backoff = Backoff(name, figures)
+    backoff = Backoff(name, metrics)
 
     async def run() -> None:
         while True:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.delivery.routes import Route
-    from pushkeeper.store.delivery.workers import Figure
+    from pushkeeper.store.delivery.workers import MetricSample
     from pushkeeper.worker.lanes import Lanes
     from pushkeeper.worker.metrics import WorkerMetrics
     from pushkeeper.worker.provider_clients import ProviderClients
@@ -41,7 +41,7 @@ EXPIRE_S = 60.0
 PARTITIONS_S = 3600.0
 
 
-class Chore(Protocol):
+class PeriodicTask(Protocol):
     """Something that a worker does beside the sending: it looks now and then whether there is anything to do.
 
     Attributes:
@@ -63,7 +63,7 @@ def setting(event: asyncio.Event) -> Callable[[str], None]:
     return lambda _: event.set()
 
 
-def tidying(database: Database, figures: WorkerMetrics) -> list[Task]:
+def tidying(database: Database, metrics: WorkerMetrics) -> list[Task]:
     """What any worker does now and then to keep the tables in order, whichever pushes it sends."""
     jobs: dict[str, tuple[float, Callable[[Database], Awaitable[object]]]] = {
         "expired": (EXPIRE_S, queue.take_expired_out_of_lanes),
@@ -78,24 +78,24 @@ def tidying(database: Database, figures: WorkerMetrics) -> list[Task]:
         async def run() -> None:
             await job(database)
 
-        return every(name, seconds, run, figures)
+        return every(name, seconds, run, metrics)
 
     return [task(name, seconds, job) for name, (seconds, job) in jobs.items()]
 
 
 async def beat(
-    database: Database, worker: UUID, lanes: Lanes, figures: WorkerMetrics, unsettled: int
+    database: Database, worker: UUID, lanes: Lanes, metrics: WorkerMetrics, unsettled: int
 ) -> None:
     """Say that this worker is alive and what it counted, and let its lanes know how many share the rates."""
-    told: Sequence[Figure] = ()
+    told: Sequence[MetricSample] = ()
 
-    def news(*, new: bool) -> Sequence[Figure]:
+    def changed(*, new: bool) -> Sequence[MetricSample]:
         nonlocal told
-        told = figures.news(lanes, unsettled, now=time.monotonic(), new=new)
+        told = metrics.changed(lanes, unsettled, now=time.monotonic(), new=new)
         return told
 
-    alive = await workers.beat(database, worker, news)
-    figures.was_told(told, new=alive.new)
+    alive = await workers.beat(database, worker, changed)
+    metrics.mark_published(told, new=alive.new)
     lanes.workers = alive.workers
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pushkeeper.store.admin.vault import Vault
     from pushkeeper.store.db.database import Database
     from pushkeeper.worker.provider_clients import Providers
-    from pushkeeper.worker.upkeep import Chore
+    from pushkeeper.worker.upkeep import PeriodicTask
 
 log = logger("worker")
 
@@ -64,15 +64,15 @@ class Worker:
         providers: Providers,
         renderer: Renderer,
         *,
-        chores: Sequence[Chore] = (),
-        figures: WorkerMetrics | None = None,
+        periodic_tasks: Sequence[PeriodicTask] = (),
+        metrics: WorkerMetrics | None = None,
         max_unsettled: int = MAX_UNSETTLED,
         lease_s: float = LEASE_S,
     ) -> None:
-        """`chores` are done beside the sending; `max_unsettled` bounds what is held in memory."""
+        """`periodic_tasks` are done beside the sending; `max_unsettled` bounds what is held in memory."""
         self._database = database
-        self._chores = chores
-        self._figures = figures = figures or WorkerMetrics()
+        self._periodic_tasks = periodic_tasks
+        self._metrics = metrics = metrics or WorkerMetrics()
         self._lease_s = lease_s
         self._id = uuid4()
         self._stopping = False
@@ -85,7 +85,7 @@ class Worker:
         self._results = results = ResultQueue()
         # The row.
         self._claim = ClaimStage(
-            database, lanes, in_hand, figures, max_unsettled=max_unsettled, lease_s=lease_s
+            database, lanes, in_hand, metrics, max_unsettled=max_unsettled, lease_s=lease_s
         )
         self._prepare = PrepareStage(database, lanes, self._cancellations, providers.checks, renderer, vault)
         self._send = SendStage(database, vault, providers.open, lanes, results, figures)
@@ -101,7 +101,7 @@ class Worker:
         tasks = self.tasks()
         async with asyncio.TaskGroup() as group:
             running = {
-                task.name: group.create_task(keep(task, self._figures), name=task.name) for task in tasks
+                task.name: group.create_task(keep(task, self._metrics), name=task.name) for task in tasks
             }
             await running.pop(_CLAIM)
             await self._send.aclose()
@@ -109,47 +109,49 @@ class Worker:
             await running.pop(settle.NAME)
             for task in running.values():
                 task.cancel()
-        for chore in self._chores:
+        for periodic in self._periodic_tasks:
             with isolated(log, "chore_not_closed"):
-                await chore.aclose()
+                await periodic.aclose()
         with suppress(Unreachable):
             await self._claim.give_back_all()
-            last = self._figures.news(self._lanes, self._in_hand.unsettled, now=time.monotonic(), new=False)
-            await workers.leave(self._database, self._id, figures=last)
+            last = self._metrics.changed(
+                self._lanes, self._in_hand.unsettled, now=time.monotonic(), new=False
+            )
+            await workers.leave(self._database, self._id, samples=last)
 
     def tasks(self) -> list[Task]:
         """All that this worker does at the same time: `claim` and `settle` until it is stopped, the others without end."""
-        figures, told = self._figures, {chore: asyncio.Event() for chore in self._chores}
+        metrics, told = self._metrics, {periodic: asyncio.Event() for periodic in self._periodic_tasks}
         heard = [
             (WORK_CHANNEL, upkeep.setting(self._claim.wake)),
             (ROUTES_CHANNEL, upkeep.setting(self._routes_changed)),
-            (HALT_CHANNEL, self._cancellations.hear_of_messages),
+            (HALT_CHANNEL, self._cancellations.on_halted),
             (GONE_CHANNEL, self._withdraw_devices),
             *((one.channel, upkeep.setting(event)) for one, event in told.items() if one.channel is not None),
         ]
         listener = Listener(self._database, heard)
-        figures.polls = lambda: listener.polls
+        metrics.polls = lambda: listener.polls
         beat_s = self._lease_s / 3
         return [
             Task(_CLAIM, self._claim_until_stopped),
             Task(settle.NAME, self._settle_until_closed),
             Task("listen", listener.run),
-            whenever(self._routes_changed, "routes", self._refresh_routes, figures),
-            whenever(self._cancellations.halted, "recalls", self._withdraw_messages, figures),
-            every("lease", beat_s, self._renew, figures),
-            every("beat", beat_s, self._beat, figures),
-            every("probe", upkeep.PROBE_S, self._send.probe, figures),
+            whenever(self._routes_changed, "routes", self._refresh_routes, metrics),
+            whenever(self._cancellations.halted, "recalls", self._withdraw_messages, metrics),
+            every("lease", beat_s, self._renew, metrics),
+            every("beat", beat_s, self._beat, metrics),
+            every("probe", upkeep.PROBE_S, self._send.probe, metrics),
             *(
-                every(one.name, partial(getattr, one, "look_every_s"), one.look, figures, event)
+                every(one.name, partial(getattr, one, "look_every_s"), one.look, metrics, event)
                 for one, event in told.items()
             ),
-            *upkeep.tidying(self._database, figures),
+            *upkeep.tidying(self._database, metrics),
         ]
 
     # The row.
 
     async def _claim_until_stopped(self) -> None:
-        backoff = Backoff(_CLAIM, self._figures)
+        backoff = Backoff(_CLAIM, self._metrics)
         while not self._stopping:
             self._claim.wake.clear()
             if self._settle.waits:
@@ -205,7 +207,7 @@ class Worker:
     # What is not to be sent after all.
 
     def _withdraw_devices(self, keys: str) -> None:
-        gone = self._cancellations.hear_of_devices(keys)
+        gone = self._cancellations.on_devices_gone(keys)
         self._send.withdraw(lambda push: gone is None or push.device_id in gone)
 
     async def _withdraw_messages(self) -> None:
@@ -227,4 +229,4 @@ class Worker:
         self._claim.wake.set()
 
     async def _beat(self) -> None:
-        await upkeep.beat(self._database, self._id, self._lanes, self._figures, self._in_hand.unsettled)
+        await upkeep.beat(self._database, self._id, self._lanes, self._metrics, self._in_hand.unsettled)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pushkeeper.core.delivery.delivery_id import DeliveryId
     from pushkeeper.core.model import PersonId, WorkspaceId
     from pushkeeper.services.people import Person
-    from pushkeeper.services.reports.deliveries import DeliveryFacts, Reported
+    from pushkeeper.services.reports.deliveries import DeliveryRecord, Reported
     from pushkeeper.web.response import Response
 
 _WINDOW = timedelta(days=183)  # six months
@@ -200,7 +200,7 @@ class _Messages:
 
 def message_json(
     delivery_id: DeliveryId,
-    facts: DeliveryFacts,
+    facts: DeliveryRecord,
     person: Person | None,
     reported: Sequence[Reported],
 ) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def message_json(
     }
 
 
-def archived_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person | None) -> dict[str, Any]:
+def archived_json(delivery_id: DeliveryId, facts: DeliveryRecord, person: Person | None) -> dict[str, Any]:
     """The text of a delivery as it was sent; `forgotten`, and empty, if it is not stored or the person was deleted."""
     forgotten = person is None or not facts.is_text_retained
     platform = next((push.platform for push in facts.pushes if push.platform is not None), None)
@@ -254,7 +254,7 @@ def archived_json(delivery_id: DeliveryId, facts: DeliveryFacts, person: Person 
     }
 
 
-def _recipient(facts: DeliveryFacts) -> str:
+def _recipient(facts: DeliveryRecord) -> str:
     return ", ".join(push.token for push in facts.pushes if push.token is not None)
 
 

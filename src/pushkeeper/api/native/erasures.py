@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
 from pushkeeper.services import identifiers
-from pushkeeper.services.people import AskedBy
+from pushkeeper.services.people import RequestedBy
 from pushkeeper.services.schemas.people import (
     BegunErasureView,
     ErasureListView,
@@ -48,7 +48,7 @@ class _Erasures:
             call.actor,
             call.workspace_id,
             identifiers.of_path(call.segment("identifier")),
-            by=AskedBy.API,
+            by=RequestedBy.API,
             request_id=call.request_id,
         )
         address = f"{self._url}/api/v1/erasures/{found.erasure_id}"

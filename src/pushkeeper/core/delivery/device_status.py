@@ -84,24 +84,24 @@ _AFTER: dict[tuple[LastStatus, Event], LastStatus] = {
 }
 
 
-def registered(standing: DeviceState) -> DeviceState:
+def registered(state: DeviceState) -> DeviceState:
     """The standing after the same token was registered or identified again: a new generation, without strikes."""
     return DeviceState(
-        status=_AFTER[standing.status, Event.IDENTIFIED],
-        generation=standing.generation + 1,
+        status=_AFTER[state.status, Event.IDENTIFIED],
+        generation=state.generation + 1,
     )
 
 
-def accepted(standing: DeviceState, generation: int) -> DeviceState:
+def accepted(state: DeviceState, generation: int) -> DeviceState:
     """The standing after the provider took a push that was sent to this generation."""
-    if generation != standing.generation:
-        return standing
-    status = _AFTER[standing.status, Event.ACCEPTED]
-    return replace(standing, status=status, strikes=0, stale_generation=None, struck_at=None)
+    if generation != state.generation:
+        return state
+    status = _AFTER[state.status, Event.ACCEPTED]
+    return replace(state, status=status, strikes=0, stale_generation=None, struck_at=None)
 
 
 def refused(
-    standing: DeviceState,
+    state: DeviceState,
     generation: int,
     *,
     definite: bool = True,
@@ -113,38 +113,38 @@ def refused(
     `definite` says that the provider names the device as gone, `at` is when it said so (None: long after the last
     one). None when the device is to be deleted.
     """
-    if generation != standing.generation:
-        return standing
+    if generation != state.generation:
+        return state
     if definite and options.delete_unregistered:
         return None
-    if standing.strikes and _too_soon(standing, at, options):
-        return standing
-    strikes = min(standing.strikes + 1, options.suppress_after)
+    if state.strikes and _too_soon(state, at, options):
+        return state
+    strikes = min(state.strikes + 1, options.suppress_after)
     over = (
         strikes == options.suppress_after
-        or standing.status is LastStatus.SUPPRESSED
+        or state.status is LastStatus.SUPPRESSED
         or (definite and options.suppress_on_definitive)
     )
     status = LastStatus.SUPPRESSED if over else LastStatus.BOUNCED
-    return replace(standing, status=status, strikes=max(strikes, standing.strikes), struck_at=at)
+    return replace(state, status=status, strikes=max(strikes, state.strikes), struck_at=at)
 
 
-def _too_soon(standing: DeviceState, at: datetime | None, options: Suppression) -> bool:
-    if at is None or standing.struck_at is None:
+def _too_soon(state: DeviceState, at: datetime | None, options: Suppression) -> bool:
+    if at is None or state.struck_at is None:
         return False
-    return (at - standing.struck_at).total_seconds() < options.min_strike_gap_s
+    return (at - state.struck_at).total_seconds() < options.min_strike_gap_s
 
 
 def refused_as_stale(
-    standing: DeviceState,
+    state: DeviceState,
     generation: int,
     *,
     at: datetime | None = None,
     options: Suppression = DOCUMENTED,
 ) -> DeviceState | None:
     """The standing after a refusal that is older than the registration: noted once, a strike the second time."""
-    if generation != standing.generation:
-        return standing
-    if standing.stale_generation == generation:
-        return refused(standing, generation, definite=False, at=at, options=options)
-    return replace(standing, stale_generation=generation)
+    if generation != state.generation:
+        return state
+    if state.stale_generation == generation:
+        return refused(state, generation, definite=False, at=at, options=options)
+    return replace(state, stale_generation=generation)

@@ -76,7 +76,7 @@ def skip_reason(known: str | None, platform: Platform, content: Content | None) 
     """The first reason not to send to a device that is there, given the one that the database knows; None when there is none."""
     if known is not None:
         return SkipReason(known)
-    if content is not None and not content.says_something_to(platform):
+    if content is not None and not content.has_content_for(platform):
         return SkipReason.NO_CONTENT
     return None
 

@@ -56,7 +56,7 @@ class Guard:
         known = await self._known(replace(self._first_look(request), segments=segments), handler)
         request.caller = known
         if isinstance(handler, View):
-            _let_through(known, handler.role)
+            _authorize(known, handler.role)
             return self._shown(known, await handler.show(known))
         return await self._changed(request, handler, known)
 
@@ -111,7 +111,7 @@ class Guard:
     async def _changed(self, sent: Request, route: Action, request: PageRequest) -> Response:
         sent.refuse_other_sites(self._context.url)
         try:
-            _let_through(request, route.role)
+            _authorize(request, route.role)
         except Forbidden as error:
             workspace = request.workspace_id if "workspace" in request.segments else None
             await self._context.services.audit.refused(

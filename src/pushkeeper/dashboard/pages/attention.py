@@ -14,9 +14,9 @@ from pushkeeper.services.routes import PauseKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pushkeeper.services.credentials import CredentialFacts
+    from pushkeeper.services.credentials import CredentialRecord
     from pushkeeper.services.jobs import Job
-    from pushkeeper.services.routes import Alert, RouteFacts
+    from pushkeeper.services.routes import Alert, RouteRecord
     from pushkeeper.services.webhooks import Webhook
 
 _ALERT_STANDS = timedelta(days=1)
@@ -55,8 +55,8 @@ class AttentionItem:
 class AttentionInput:
     """The state that problems are derived from."""
 
-    routes: Sequence[RouteFacts]
-    credentials: Sequence[CredentialFacts]
+    routes: Sequence[RouteRecord]
+    credentials: Sequence[CredentialRecord]
     webhooks: Sequence[Webhook]
     workers: int
     now: datetime
@@ -168,7 +168,7 @@ def _certificates(facts: AttentionInput) -> Iterator[AttentionItem]:
         )
 
 
-def expires_at(credential: CredentialFacts) -> datetime | None:
+def expires_at(credential: CredentialRecord) -> datetime | None:
     """When a certificate expires; None for a key, which doesn't."""
     said = credential.facts.get("expires_at")
     return datetime.fromisoformat(said) if isinstance(said, str) else None

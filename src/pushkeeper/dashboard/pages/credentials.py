@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.services.credentials import CredentialFacts, NewCredential
+    from pushkeeper.services.credentials import CredentialRecord, NewCredential
     from pushkeeper.web.response import Response
 
-_COLUMNS: Sequence[Column[CredentialFacts]] = (
+_COLUMNS: Sequence[Column[CredentialRecord]] = (
     Column("credential", lambda one: one.credential_id),
     Column("provider", lambda one: one.provider),
     Column("kind", lambda one: one.kind),
@@ -176,7 +176,7 @@ class _Credentials:
         )
         return ActionResult(answer=answer)
 
-    async def _facts(self, request: PageRequest) -> CredentialFacts:
+    async def _facts(self, request: PageRequest) -> CredentialRecord:
         wanted = request.number("credential", "credential")
         for one in await self._credentials.of_workspace(request.workspace_id):
             if one.credential_id == wanted:

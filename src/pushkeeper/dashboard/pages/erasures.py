@@ -9,7 +9,7 @@ from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.csv_download import Column, csv_of
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
 from pushkeeper.dashboard.ui.render import page
-from pushkeeper.services.people import AskedBy
+from pushkeeper.services.people import RequestedBy
 from pushkeeper.web.response import see_other
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Erasures:
         """Delete a person, have the rest erased, and go to the receipt."""
         who = Identifier(IdentifierKind.CIO_ID, request.segments["person"])
         receipt = await self._people.erase(
-            request.actor, request.workspace_id, who, by=AskedBy.DASHBOARD, request_id=request.request_id
+            request.actor, request.workspace_id, who, by=RequestedBy.DASHBOARD, request_id=request.request_id
         )
         notice = self._names.note("Person deleted. Remaining data is being erased.")
         return ActionResult(answer=see_other(request.to("erasures", receipt.erasure_id), notice))

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
-    from pushkeeper.services.routes import RouteFacts
+    from pushkeeper.services.routes import RouteRecord
     from pushkeeper.web.response import Response
 
-_COLUMNS: Sequence[Column[RouteFacts]] = (
+_COLUMNS: Sequence[Column[RouteRecord]] = (
     Column("route", lambda one: one.route.name),
     Column("state", lambda one: one.state),
     Column("accepted_24h", lambda one: one.health.accepted),

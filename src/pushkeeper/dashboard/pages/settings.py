@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.context import Context
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import Form, PageRequest
-    from pushkeeper.services.api_keys import KeyFacts, KeyKind
+    from pushkeeper.services.api_keys import KeyKind, KeyRecord
     from pushkeeper.services.workspaces import Choice
     from pushkeeper.web.response import Response
 
@@ -41,7 +41,7 @@ OPTION_NAMES: dict[str, str] = {
 _NUMBERS = ("suppress_after", "min_strike_gap_s", "max_pushes_per_s", "ramp_s")
 _SWITCHES = ("suppress_on_definitive", "delete_unregistered", "allow_placeholder_ids")
 _MAX_DIGITS = 12
-_COLUMNS: Sequence[Column[KeyFacts]] = (
+_COLUMNS: Sequence[Column[KeyRecord]] = (
     Column("kind", lambda one: one.kind),
     Column("key", lambda one: one.key_id if one.kind == "track" else f"{one.key_id}…"),
     Column("created_at", lambda one: one.created_at),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import PageRoute
     from pushkeeper.dashboard.ui.page_request import PageRequest
     from pushkeeper.services.listings import ShownDevice
-    from pushkeeper.services.routes import RouteFacts
+    from pushkeeper.services.routes import RouteRecord
     from pushkeeper.web.response import Response
 
 T = TypeVar("T")
@@ -259,7 +259,7 @@ class _Panel:
         return ActionResult(answer=answer)
 
 
-def _simulated(routes: Sequence[RouteFacts], about: SimulatorInfo) -> list[RouteFacts]:
+def _simulated(routes: Sequence[RouteRecord], about: SimulatorInfo) -> list[RouteRecord]:
     """The routes that lead to the simulator."""
     origins = {origin.rstrip("/") for origin in about.origins.values()}
     return [one for one in routes if (one.route.endpoint_url or "").rstrip("/") in origins]

@@ -106,7 +106,7 @@ class Connection(Generic[Key]):
         return len(self._streams)
 
     @property
-    def has_news(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether there is something to take."""
         return bool(self._answers or self._refused)
 

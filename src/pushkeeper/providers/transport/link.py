@@ -60,7 +60,7 @@ class Link(Generic[Key]):
                 self._channel.write(data)
         except Exception as error:  # noqa: BLE001 - logged there
             self._break(error)
-        if self.h2.has_news:
+        if self.h2.has_changes:
             self._wake()
 
     def sweep(self, now: float) -> bool:

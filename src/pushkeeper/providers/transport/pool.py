@@ -199,7 +199,7 @@ class Pool(Generic[Key]):
             self._ticking = asyncio.get_running_loop().call_later(self._limits.tick_s, self._tick)
         # What flushing and closing brought is for the next turn.
         self._awake = False
-        if self._answers or any(link.h2.has_news for link in self._links):
+        if self._answers or any(link.h2.has_changes for link in self._links):
             self._wake()
 
     def _gather(self) -> None:

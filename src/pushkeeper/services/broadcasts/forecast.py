@@ -118,21 +118,21 @@ class Estimates:
             TooSlow: its audience cannot be counted within a minute.
         """
         workspace, broadcast_id = broadcast.workspace_id, broadcast.broadcast_id
-        whom = await audience_of(self._database, workspace, broadcast)
+        targeting = await audience_of(self._database, workspace, broadcast)
         zone = broadcast.schedule.time_zone if broadcast.schedule.by_zone else None
         asks = rules_of(broadcast)
         kinds = await forecasts.kinds(
             self._database,
             workspace,
             broadcast_id,
-            whom,
+            targeting,
             asks,
             by_zone=zone is not None,
         )
         unknown_zones = {}
         if any(kind.zone is ZoneState.UNKNOWN for kind in kinds):
-            unknown_zones = await forecasts.unknown_zones(self._database, workspace, broadcast_id, whom)
-        people = await forecasts.people(self._database, workspace, broadcast_id, whom)
+            unknown_zones = await forecasts.unknown_zones(self._database, workspace, broadcast_id, targeting)
+        people = await forecasts.people(self._database, workspace, broadcast_id, targeting)
         facts = ForecastInput(
             at=datetime.now(UTC),
             people=people,

@@ -129,7 +129,7 @@ def _plan_of(broadcast: Broadcast, lanes: _Lanes) -> Plan:
     assert broadcast.message_id is not None  # noqa: S101 - it has begun
     per_s = broadcast.per_s
     due_at = broadcast.pass_at or datetime.now(UTC)
-    whom = Targeting(
+    targeting = Targeting(
         now=broadcast.started_at or due_at,
         node=_node(broadcast),
         unit=broadcast.unit,
@@ -141,7 +141,7 @@ def _plan_of(broadcast: Broadcast, lanes: _Lanes) -> Plan:
     return Plan(
         workspace_id=broadcast.workspace_id,
         message_id=broadcast.message_id,
-        whom=whom,
+        targeting=targeting,
         priority=PRIORITY,
         due_at=due_at if per_s is None else max(due_at, broadcast.free_at),
         lanes=lanes.known,

@@ -219,7 +219,7 @@ async def of_work(database: Database) -> list[Finding]:
     waiting = await metrics.queue(database)
     due = sum(line.devices for line in waiting if line.state == "due")
     oldest_s = max((line.oldest_due_s or 0.0 for line in waiting), default=0.0)
-    told = metrics.read(await workers.figures(database))
+    told = metrics.read(await workers.totals(database))
     polling = sum(one.value for one in told if one.metric is Metric.POLLING and isinstance(one.value, float))
     return [_of_workers(alive, due, int(polling)), _of_queue(due, oldest_s)]
 

@@ -83,7 +83,7 @@ class Previews:
         platform: Platform,
     ) -> PlatformPreview:
         to = await self._somebody(workspace, *whom, platform)
-        if not letter.content.says_something_to(platform):
+        if not letter.content.has_content_for(platform):
             return PlatformPreview(platform=platform, to=to, problem="no content for this platform")
         wording = letter.wording
         if wording is None:
@@ -107,7 +107,7 @@ class Previews:
                     check.check_size(said.content, platform)
         except (BadContent, BadRequest) as error:
             return PlatformPreview(platform=platform, to=to, problem=str(error))
-        if not said.content.says_something_to(platform):
+        if not said.content.has_content_for(platform):
             return PlatformPreview(platform=platform, to=to, problem="the content is empty for this person")
         return PlatformPreview(platform=platform, to=to, content=said.content)
 

@@ -41,7 +41,7 @@ __all__ = [
     "TemplateKind",
     "Templates",
     "check_liquid",
-    "says_something",
+    "has_content",
     "snippets_of",
     "to_all_phones",
 ]
@@ -157,7 +157,7 @@ async def snippets_of(texts: Sequence[str]) -> set[str]:
         raise BadRequest("content", str(error)) from None
 
 
-def says_something(content: Content) -> list[Platform]:
+def has_content(content: Content) -> list[Platform]:
     """The platforms that a content has text for."""
     return [platform for platform in Platform if content.says_something_to(platform)]
 
@@ -205,7 +205,7 @@ class ContentCheck:
         """
         over: list[tuple[Platform, Provider, TooLarge]] = []
         for content in letter.contents:
-            platforms = says_something(content)
+            platforms = has_content(content)
             if not platforms:
                 raise BadRequest("message", "a push needs a title, a message or a custom_payload")
             for platform in platforms:

@@ -15,7 +15,7 @@ from pushkeeper.services.messages.templates import (
     ContentCheck,
     MessageContent,
     SendOptions,
-    says_something,
+    has_content,
     to_all_phones,
 )
 from pushkeeper.store.admin import credentials
@@ -196,7 +196,7 @@ class TransactionalPushes:
             found = next(iter(await templates.of_workspace(self._database, workspace, kind, named)), None)
         elif named is not None:
             found = await templates.triggered(self._database, workspace, kind, named)
-        if named is not None and found is None and not says_something(push.content):
+        if named is not None and found is None and not has_content(push.content):
             raise BadRequest(
                 "transactional_message_id",
                 "no template with this number or name, and the request has no title, message or custom_payload",

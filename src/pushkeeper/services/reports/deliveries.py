@@ -12,7 +12,7 @@ from pushkeeper.store.db.group_commit import Combiner
 from pushkeeper.store.db.turns import Keys
 from pushkeeper.store.devices import counts
 from pushkeeper.store.messages import messages, template_series
-from pushkeeper.store.messages.messages import DeliveriesFilter, DeliveryFacts, PushRecord
+from pushkeeper.store.messages.messages import DeliveriesFilter, DeliveryRecord, PushRecord
 from pushkeeper.store.messages.messages import Page as DeliveriesPage
 from pushkeeper.store.people import activities
 from pushkeeper.store.people.activities import TYPES as ACTIVITY_TYPES
@@ -43,7 +43,7 @@ __all__ = [
     "AppReport",
     "DeliveriesFilter",
     "DeliveriesPage",
-    "DeliveryFacts",
+    "DeliveryRecord",
     "DeliveryReports",
     "Metric",
     "PushRecord",
@@ -218,7 +218,7 @@ class DeliveryReports:
             self._database, workspace, template, _PERIOD[period], steps, unique=unique
         )
 
-    async def delivery(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> DeliveryFacts:
+    async def delivery(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> DeliveryRecord:
         """What is known of a message for one person.
 
         Raises:
@@ -230,7 +230,7 @@ class DeliveryReports:
         return facts
 
 
-def metrics(facts: DeliveryFacts, reported: Sequence[Reported] = ()) -> dict[Metric, datetime]:
+def metrics(facts: DeliveryRecord, reported: Sequence[Reported] = ()) -> dict[Metric, datetime]:
     """When each metric first happened to this delivery, including reports of the app; others are missing."""
     found = {Metric.CREATED: facts.created_at}
     for push in facts.pushes:
@@ -243,7 +243,7 @@ def metrics(facts: DeliveryFacts, reported: Sequence[Reported] = ()) -> dict[Met
     return {**found, **{Metric(one.metric.value): one.at for one in reported}}
 
 
-def failure_message(facts: DeliveryFacts) -> str | None:
+def failure_message(facts: DeliveryRecord) -> str | None:
     """Why the delivery reached no device, or not all of them; None when there is nothing to say."""
     if facts.held_reason is not None:
         return f"on hold: {facts.held_reason}"

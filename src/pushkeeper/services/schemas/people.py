@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from pushkeeper.services.schemas.base import Request, View
-from pushkeeper.store.people.erasures import AskedBy
+from pushkeeper.store.people.erasures import RequestedBy
 
 if TYPE_CHECKING:
     from typing import Self
@@ -28,7 +28,7 @@ class ErasureView(View, frozen=True, kw_only=True):
     id: int
     status: Literal["pending", "done"]
     asked_at: datetime
-    asked_by: AskedBy
+    asked_by: RequestedBy
     request_id: str
     done_at: datetime | None
     counts: dict[str, int]

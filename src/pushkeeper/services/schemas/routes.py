@@ -10,7 +10,7 @@ from pushkeeper.services.schemas.base import Request, View
 if TYPE_CHECKING:
     from typing import Self
 
-    from pushkeeper.services.routes import RouteFacts
+    from pushkeeper.services.routes import RouteRecord
 
 
 class PauseRequest(Request, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class RouteView(View, frozen=True, kw_only=True):
     alerts: list[AlertView]
 
     @classmethod
-    def of(cls, facts: RouteFacts) -> Self:
+    def of(cls, facts: RouteRecord) -> Self:
         route, health = facts.route, facts.health
         return cls.from_attributes(
             route,

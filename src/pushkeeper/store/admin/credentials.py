@@ -143,7 +143,7 @@ async def read(database: Database, vault: Vault, workspace: WorkspaceId, credent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialFacts:
+class CredentialRecord:
     """What of a credential may be shown to anybody."""
 
     credential_id: int
@@ -157,15 +157,15 @@ class CredentialFacts:
     changed_at: datetime
 
 
-async def of_workspace(database: Database, workspace: WorkspaceId) -> list[CredentialFacts]:
+async def of_workspace(database: Database, workspace: WorkspaceId) -> list[CredentialRecord]:
     """The credentials of a workspace, without their secrets."""
     rows = await database.of(workspace).rows(SQL["of_workspace"], workspace)
     return database.readable(rows, _facts, table="credentials", key="credential_id", workspace=workspace)
 
 
-def _facts(row: Row) -> CredentialFacts:
+def _facts(row: Row) -> CredentialRecord:
     provider, environment = Provider(row["provider"]), Environment(row["environment"])
-    return CredentialFacts(
+    return CredentialRecord(
         **{**row, "provider": provider, "environment": environment, "facts": {**row["facts"]}}
     )
 

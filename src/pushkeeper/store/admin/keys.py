@@ -25,7 +25,7 @@ SQL = load_queries(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyFacts:
+class KeyRecord:
     """What of a key may be shown: the site id, or the beginning of the key."""
 
     kind: KeyKind
@@ -42,9 +42,9 @@ class NewKey:
     secret: str = field(repr=False)
 
 
-async def of_workspace(database: Database, workspace: WorkspaceId) -> list[KeyFacts]:
+async def of_workspace(database: Database, workspace: WorkspaceId) -> list[KeyRecord]:
     """The keys of a workspace, by their kinds, the oldest first."""
-    return [KeyFacts(**row) for row in await database.of(workspace).rows(SQL["of_workspace"], workspace)]
+    return [KeyRecord(**row) for row in await database.of(workspace).rows(SQL["of_workspace"], workspace)]
 
 
 async def make(database: Database, workspace: WorkspaceId, kind: KeyKind) -> NewKey:

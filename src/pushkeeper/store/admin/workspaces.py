@@ -144,9 +144,9 @@ async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
     return Workspace(made["workspace_id"], name), keys
 
 
-async def list_all(database: Database) -> list[WorkspaceFacts]:
+async def list_all(database: Database) -> list[WorkspaceRecord]:
     """Every workspace, oldest first; one that is large as it was last counted."""
-    return [WorkspaceFacts(**row) for row in await database.rows(SQL["all"], COUNTED_WITHIN_MS)]
+    return [WorkspaceRecord(**row) for row in await database.rows(SQL["all"], COUNTED_WITHIN_MS)]
 
 
 async def names(database: Database) -> list[NamedWorkspace]:

@@ -101,7 +101,7 @@ class Plan:
 
     workspace_id: WorkspaceId
     message_id: UUID
-    whom: Targeting
+    targeting: Targeting
     priority: int
     due_at: datetime
     lanes: Mapping[Address, RouteId | None]
@@ -128,9 +128,9 @@ class Conditions:
     def sql(self) -> str:
         return " and ".join(self.written) or "true"
 
-    def add_node(self, node: Node, whom: Targeting) -> None:
+    def add_node(self, node: Node, targeting: Targeting) -> None:
         first = self.first + len(self.parameters)
-        where = filter_sql.condition(node, first=first, now=whom.now, unit=whom.unit)
+        where = filter_sql.condition(node, first=first, now=targeting.now, unit=targeting.unit)
         self.written.append(where.sql)
         self.parameters += where.parameters
         self.of_people = self.of_people or where.of_people
@@ -153,17 +153,17 @@ def zone_keys() -> list[str]:
     return sorted(map(zone_key, zones()))
 
 
-def conditions(whom: Targeting, *, first: int) -> Conditions:
+def conditions(targeting: Targeting, *, first: int) -> Conditions:
     """Which devices are meant, in SQL; who is listed is joined to it by whoever asks."""
     made = Conditions(first)
-    if whom.node is not None:
-        made.add_node(whom.node, whom)
-    if whom.device_ids is not None:
-        made.written.append(f"d.device_id = any ({made.parameter(list(whom.device_ids), 'bytea[]')})")
-    if whom.part is not None and whom.part.zones is not None:
-        made.add_zones(whom.part.zones, whom.zone)
-    if whom.again is not None:
-        day = made.parameter(whom.again, "date")
+    if targeting.node is not None:
+        made.add_node(targeting.node, targeting)
+    if targeting.device_ids is not None:
+        made.written.append(f"d.device_id = any ({made.parameter(list(targeting.device_ids), 'bytea[]')})")
+    if targeting.part is not None and targeting.part.zones is not None:
+        made.add_zones(targeting.part.zones, targeting.zone)
+    if targeting.again is not None:
+        day = made.parameter(targeting.again, "date")
         made.written += [condition.format(day=day) for condition in _NOT_YET]
     return made
 
@@ -229,7 +229,7 @@ def _address(platform: str, app: str, environment: str, shape: str) -> Address:
 
 async def devices(connection: Connection, plan: Plan, *, after: DeviceId, page: int) -> Page:
     """Cut the next page of a workspace's devices into batches."""
-    where = conditions(plan.whom, first=_FIRST)
+    where = conditions(plan.targeting, first=_FIRST)
     query = SQL["devices"].replace("{people}", _PEOPLE if where.of_people else "")
     row = await connection.fetchrow(
         query.replace("{condition}", where.sql), *_arguments(plan, after, page), *where.parameters
@@ -240,7 +240,7 @@ async def devices(connection: Connection, plan: Plan, *, after: DeviceId, page: 
 
 async def listed(connection: Connection, plan: Plan, *, after: PersonId, page: int) -> Page:
     """Cut the devices of the next people who are named for a broadcast into batches."""
-    where = conditions(plan.whom, first=_FIRST)
+    where = conditions(plan.targeting, first=_FIRST)
     query = SQL["listed"].replace("{condition}", where.sql)
     row = await connection.fetchrow(query, *_arguments(plan, after, page), *where.parameters)
     assert row is not None  # noqa: S101 - an aggregate has a row

@@ -54,7 +54,7 @@ class Reads:
 
         return await self.ask(work)
 
-    async def rows_planned_anew(self, query: str, *args: object) -> list[Row]:
+    async def rows_with_custom_plan(self, query: str, *args: object) -> list[Row]:
         """The rows of a query whose best plan is another for other arguments, so that none is kept for it."""
 
         async def work(connection: asyncpg.Connection) -> list[Row]:

@@ -116,7 +116,7 @@ async def discard(
     ]
     if rows:
         await connection.execute(SQL["send_again"], *columns(rows, 8))
-        await webhooks.tell_of_attempts(connection, [_failed_attempt(verdict) for verdict in taken])
+        await webhooks.report_attempts(connection, [_failed_attempt(verdict) for verdict in taken])
     return len(taken)
 
 

@@ -134,7 +134,7 @@ class MessageToSend:
 class Requeue:
     """Devices that become a new batch: due again, in the lane of their route (0: not known).
 
-    `anew` says that they take up slots of their broadcast's rate once more.
+    `takes_new_slot` says that they take up slots of their broadcast's rate once more.
     """
 
     batch: ClaimedBatch
@@ -142,7 +142,7 @@ class Requeue:
     due_at: datetime
     attempt: int
     lane: int = 0
-    anew: bool = False
+    takes_new_slot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,7 +344,7 @@ async def requeue(connection: Connection, new: Requeue) -> None:
         new.batch.first_attempt_at,
         *columns(new.targets, 2),
         new.lane,
-        new.anew,
+        new.takes_new_slot,
     )
 
 

@@ -21,7 +21,7 @@ SQL = load_queries(__name__)
 ALIVE_FOR_S = 15.0
 
 
-class Figure(NamedTuple):
+class MetricSample(NamedTuple):
     """One series as it stands; `adds_up` says that it is kept when the worker ends."""
 
     series: str
@@ -39,35 +39,35 @@ class AliveWorkers(NamedTuple):
 class WorkerReport(Protocol):
     """What a worker has to tell of itself; all of it where it is new to the database."""
 
-    def __call__(self, *, new: bool) -> Sequence[Figure]: ...
+    def __call__(self, *, new: bool) -> Sequence[MetricSample]: ...
 
 
-async def beat(database: Database, worker: UUID, news: WorkerReport) -> AliveWorkers:
+async def beat(database: Database, worker: UUID, report: WorkerReport) -> AliveWorkers:
     """Say that this worker is alive, and what it counted."""
 
     async def work(connection: Connection) -> AliveWorkers:
         row = await connection.fetchrow(SQL["beat"], worker, socket.gethostname(), os.getpid(), ALIVE_FOR_S)
         assert row is not None  # noqa: S101 - the query has a row
-        if told := news(new=row["new"]):
-            await connection.execute(SQL["figures"], worker, *columns(told, 3))
+        if changed := report(new=row["new"]):
+            await connection.execute(SQL["figures"], worker, *columns(changed, 3))
         return AliveWorkers(row["alive"], row["new"])
 
     return await database.in_transaction(work)
 
 
-async def leave(database: Database, worker: UUID, *, figures: Sequence[Figure] = ()) -> None:
+async def leave(database: Database, worker: UUID, *, samples: Sequence[MetricSample] = ()) -> None:
     """Say that this worker ends; what it counted, these last figures too, is kept."""
 
     async def work(connection: Connection) -> None:
-        if figures:
-            await connection.execute(SQL["figures"], worker, *columns(figures, 3))
+        if samples:
+            await connection.execute(SQL["figures"], worker, *columns(samples, 3))
         await connection.execute(SQL["leave"], worker)
         await connection.execute(SQL["inherit"])
 
     await database.in_transaction(work)
 
 
-async def figures(database: Database, *, alive_for_s: float = ALIVE_FOR_S) -> dict[str, float]:
+async def totals(database: Database, *, alive_for_s: float = ALIVE_FOR_S) -> dict[str, float]:
     """The sum of each series over all workers: those that ended too where it adds up."""
     return {row["series"]: row["value"] for row in await database.rows(SQL["all_figures"], alive_for_s)}
 

@@ -85,7 +85,7 @@ async def page(
     async def read(at: Key, rows: int, look: int) -> tuple[Sequence[ShownDevice], Key | None]:
         bound = await statements.row(SQL["bound"], workspace, *at, look) if node else None
         until = Key(*bound.values()) if bound else _LAST
-        found = await statements.rows_planned_anew(query, workspace, *at, *until, rows, *where.parameters)
+        found = await statements.rows_with_custom_plan(query, workspace, *at, *until, rows, *where.parameters)
         some = [as_shown(row) for row in found]
         if len(some) == rows:
             return some, some[-1].key
@@ -123,7 +123,7 @@ async def some(
     database: Database, workspace: WorkspaceId, statuses: Sequence[str], *, after: bytes, limit: int
 ) -> list[ShownDevice]:
     """Devices with one of these last statuses, from a key on and around: of a random key, random ones."""
-    rows = await database.of(workspace).rows_planned_anew(
+    rows = await database.of(workspace).rows_with_custom_plan(
         SQL["some"], workspace, list(statuses), after, limit
     )
     return [as_shown(row) for row in rows]
@@ -136,7 +136,7 @@ async def share(database: Database, workspace: WorkspaceId, node: Node) -> tuple
     query = SQL["share"].replace("{people}", people).replace("{condition}", where.sql)
     percent = await database.of(workspace).value(SQL["percent"], _SAMPLED_PAGES)
     statements = database.surveying(workspace)
-    [row] = await statements.rows_planned_anew(query, workspace, percent, *where.parameters)
+    [row] = await statements.rows_with_custom_plan(query, workspace, percent, *where.parameters)
     return row["matching"], row["looked_at"]
 
 

@@ -82,7 +82,7 @@ class PushRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryFacts:
+class DeliveryRecord:
     """A message for one person. `waiting`: not all of it is settled; `held_reason`: why it cannot be.
 
     `is_text_retained`: the content is what was sent, the same to everybody; of what is rendered for each, no text is kept.
@@ -171,7 +171,7 @@ async def count_malformed(
 
 async def delivery(
     database: Database, workspace: WorkspaceId, delivery_id: DeliveryId
-) -> DeliveryFacts | None:
+) -> DeliveryRecord | None:
     """What is known of a message for one person."""
     message_id, person_id = delivery_id.message_id, delivery_id.person_id
     row = await database.of(workspace).row(SQL["delivery"], workspace, message_id, person_id)
@@ -180,7 +180,7 @@ async def delivery(
     day = message_day(message_id)
     records = await database.of(workspace).rows(SQL["pushes"], workspace, day, message_id, person_id)
     facts = {**row, "content": msgspec.convert(row["content"], Content)}
-    return DeliveryFacts(**facts, pushes=tuple(PushRecord(**record) for record in records))
+    return DeliveryRecord(**facts, pushes=tuple(PushRecord(**record) for record in records))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

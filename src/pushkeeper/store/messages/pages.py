@@ -113,7 +113,7 @@ async def page(
         bound: UUID | None = (
             await database.of(workspace).value(SQL["bound"], workspace, at, look) if searching else None
         )
-        found = await database.of(workspace).rows_planned_anew(
+        found = await database.of(workspace).rows_with_custom_plan(
             SQL["page"], workspace, at, bound, rows, wanted.kind, *asked
         )
         some = [_message(database, workspace, row) for row in found]
@@ -180,7 +180,7 @@ async def of_message(
             if by_pieces
             else None
         )
-        found = await database.of(workspace).rows_planned_anew(
+        found = await database.of(workspace).rows_with_custom_plan(
             SQL["of_message"], workspace, day, message_id, at, bound, rows, ending
         )
         some = [ShownDelivery(**row, delivery_id=_delivery(database, workspace, row)) for row in found]

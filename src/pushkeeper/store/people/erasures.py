@@ -52,7 +52,7 @@ _FIRST_PART = (0, -1)
 _CIO_ID_COLUMN = {"customers": 2, "deliveries": 3}
 
 
-class AskedBy(StrEnum):
+class RequestedBy(StrEnum):
     API = "api"
     DASHBOARD = "dashboard"
     COMMAND_LINE = "command line"
@@ -70,7 +70,7 @@ class Receipt:
     """
 
     erasure_id: int
-    asked_by: AskedBy
+    asked_by: RequestedBy
     request_id: str
     asked_at: datetime
     hashes: Sequence[bytes]
@@ -90,7 +90,7 @@ async def begin(
     person: PersonId,
     *,
     hashes: Sequence[bytes],
-    by: AskedBy,
+    by: RequestedBy,
     request_id: str,
 ) -> int:
     """Have all that is left of a person erased, before they are deleted in the same transaction; the receipt's number.
@@ -117,7 +117,7 @@ async def receipts(
 
 
 def _receipt(row: Row) -> Receipt:
-    return Receipt(**{**row, "asked_by": AskedBy(row["asked_by"])})
+    return Receipt(**{**row, "asked_by": RequestedBy(row["asked_by"])})
 
 
 async def workspaces(database: Database) -> list[WorkspaceId]:

@@ -69,7 +69,7 @@ async def claim(
     ]
 
 
-async def leave_to_nobody(connection: Connection, claims: Sequence[tuple[WorkspaceId, str]]) -> None:
+async def drop_anonymous(connection: Connection, claims: Sequence[tuple[WorkspaceId, str]]) -> None:
     """Let nobody get the earlier events and devices of these anonymous ids."""
     await connection.execute(SQL["detach"], *columns(claims, 2))
     await connection.execute(SQL["drop_devices"], *columns(claims, 2))

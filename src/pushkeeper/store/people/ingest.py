@@ -176,9 +176,9 @@ async def write(connection: Connection, calls: Sequence[Call], hashes: Identifie
     refused = await placeholders.refused(connection, namings)
     new = await _not_seen(connection, {p: call for p, call in enumerate(calls) if p not in refused})
     answers: list[object] = [refused.get(place) for place in range(len(calls))]
-    tells = {place: call for place in new if isinstance(call := calls[place], PersonUpdate)}
-    if tells:
-        await _tell(connection, tells, answers, hashes)
+    updates = {place: call for place in new if isinstance(call := calls[place], PersonUpdate)}
+    if updates:
+        await _ingest(connection, updates, answers, hashes)
     for place in new:
         call = calls[place]
         if isinstance(call, Command):
@@ -201,91 +201,99 @@ async def _not_seen(connection: Connection, calls: Mapping[int, Call]) -> list[i
     return new
 
 
-async def _tell(
-    connection: Connection, tells: dict[int, PersonUpdate], answers: list[object], hashes: IdentifierHashes
+async def _ingest(
+    connection: Connection, updates: dict[int, PersonUpdate], answers: list[object], hashes: IdentifierHashes
 ) -> None:
-    named = [(place, naming) for place, tell in tells.items() if (naming := tell.naming) is not None]
+    named = [(place, naming) for place, update in updates.items() if (naming := update.naming) is not None]
     found = await resolution.resolve(connection, [naming for _, naming in named], hashes)
     meant = {place: person for (place, _), person in zip(named, found, strict=True) if person is not None}
     for place, person in meant.items():
         answers[place] = person
-    await _take_from_nobody(connection, [tells[place] for place in meant])
-    await _claim(connection, [(tells[place], person) for place, person in meant.items()])
-    await _leave_to_nobody(connection, [tells[place] for place, _ in named if place not in meant])
-    await _change(connection, tells, meant, answers)
-    await _register(connection, tells, meant, answers)
-    await _keep_anonymous(connection, tells)
+    await _unlink_anonymous(connection, [updates[place] for place in meant])
+    await _claim(connection, [(updates[place], person) for place, person in meant.items()])
+    await _drop_anonymous(connection, [updates[place] for place, _ in named if place not in meant])
+    await _change(connection, updates, meant, answers)
+    await _register(connection, updates, meant, answers)
+    await _keep_anonymous(connection, updates)
     done = [
-        (tell.workspace_id, meant.get(place), tell.anonymous_id, tell.event)
-        for place, tell in tells.items()
+        (update.workspace_id, meant.get(place), update.anonymous_id, update.event)
+        for place, update in updates.items()
         # Whoever is blocked, or was named and is nobody, did nothing.
-        if tell.event is not None and (place in meant or tell.naming is None)
+        if update.event is not None and (place in meant or update.naming is None)
     ]
     if done:
         await events.insert(connection, done)
 
 
-async def _take_from_nobody(connection: Connection, tells: Sequence[PersonUpdate]) -> None:
+async def _unlink_anonymous(connection: Connection, updates: Sequence[PersonUpdate]) -> None:
     """A device that a person tells of is no longer kept for whoever turns out to be behind an anonymous id."""
-    theirs = [(tell.workspace_id, device) for tell in tells if (device := _device(tell)) is not None]
-    if theirs:
-        await events.forget_devices(connection, theirs)
+    registered = [
+        (update.workspace_id, device) for update in updates if (device := _device(update)) is not None
+    ]
+    if registered:
+        await events.forget_devices(connection, registered)
 
 
-async def _claim(connection: Connection, told: Sequence[tuple[PersonUpdate, PersonId]]) -> None:
+async def _claim(connection: Connection, identified: Sequence[tuple[PersonUpdate, PersonId]]) -> None:
     claims = [
-        (tell.workspace_id, tell.anonymous_id, person)
-        for tell, person in told
-        if tell.anonymous_id is not None
+        (update.workspace_id, update.anonymous_id, person)
+        for update, person in identified
+        if update.anonymous_id is not None
     ]
     if claims and (waiting := await events.claim(connection, claims)):
         await registration.register(connection, waiting)
 
 
-async def _leave_to_nobody(connection: Connection, unmeant: Sequence[PersonUpdate]) -> None:
+async def _drop_anonymous(connection: Connection, unresolved: Sequence[PersonUpdate]) -> None:
     """What came before somebody who is suppressed identified is theirs: the next person must not get it."""
     claims = [
-        (tell.workspace_id, tell.anonymous_id)
-        for tell in unmeant
-        if tell.anonymous_id is not None
-        and tell.naming is not None
-        and tell.naming.create
-        and tell.naming.path.kind is not IdentifierKind.CIO_ID  # which nobody has, and is made for nobody
+        (update.workspace_id, update.anonymous_id)
+        for update in unresolved
+        if update.anonymous_id is not None
+        and update.naming is not None
+        and update.naming.create
+        and update.naming.path.kind is not IdentifierKind.CIO_ID  # which nobody has, and is made for nobody
     ]
     if claims:
-        await events.leave_to_nobody(connection, claims)
+        await events.drop_anonymous(connection, claims)
 
 
 async def _change(
-    connection: Connection, tells: dict[int, PersonUpdate], meant: dict[int, PersonId], answers: list[object]
+    connection: Connection,
+    updates: dict[int, PersonUpdate],
+    meant: dict[int, PersonId],
+    answers: list[object],
 ) -> None:
     changing = [
         (place, person, change)
         for place, person in meant.items()
-        if (change := tells[place].change) is not None
+        if (change := updates[place].change) is not None
     ]
     if not changing:
         return
-    told = [(tells[place].workspace_id, person, change) for place, person, change in changing]
-    for at in await people.update(connection, told):
+    changes = [(updates[place].workspace_id, person, change) for place, person, change in changing]
+    for at in await people.update(connection, changes):
         place = changing[at][0]
-        answers[place] = _refusal(people.too_much(), tells[place], tells[place].registration)
+        answers[place] = _refusal(people.too_much(), updates[place], updates[place].registration)
 
 
 async def _register(
-    connection: Connection, tells: dict[int, PersonUpdate], meant: dict[int, PersonId], answers: list[object]
+    connection: Connection,
+    updates: dict[int, PersonUpdate],
+    meant: dict[int, PersonId],
+    answers: list[object],
 ) -> None:
-    telling = [
-        (place, (tells[place].workspace_id, person, told))
+    registering = [
+        (place, (updates[place].workspace_id, person, registration))
         for place, person in meant.items()
-        if (told := tells[place].registration) is not None
+        if (registration := updates[place].registration) is not None
     ]
-    if not telling:
+    if not registering:
         return
     refused = await registration.register(connection, [told for _, told in telling])
     again = []
-    for place, (workspace, person, told) in telling if refused else ():
-        if _device(tells[place]) not in refused:
+    for place, (workspace, person, registration) in registering if refused else ():
+        if _device(updates[place]) not in refused:
             continue
         error = registration.too_much()
         if told.must_register:
@@ -294,32 +302,32 @@ async def _register(
             again.append((workspace, person, bare))
             answers[place] = error
         else:
-            answers[place] = _refusal(error, tells[place], tells[place].change)
+            answers[place] = _refusal(error, updates[place], updates[place].change)
     if again:
         await registration.register(connection, again)
 
 
-async def _keep_anonymous(connection: Connection, tells: dict[int, PersonUpdate]) -> None:
+async def _keep_anonymous(connection: Connection, updates: dict[int, PersonUpdate]) -> None:
     kept = [
-        (tell.workspace_id, tell.anonymous_id, tell.registration)
-        for tell in tells.values()
-        if tell.naming is None and tell.anonymous_id is not None and tell.registration is not None
+        (update.workspace_id, update.anonymous_id, update.registration)
+        for update in updates.values()
+        if update.naming is None and update.anonymous_id is not None and update.registration is not None
     ]
     if kept:
         await events.keep_devices(connection, kept)
 
 
-def _refusal(error: BadRequest, tell: PersonUpdate, other_half: object) -> BadRequest:
+def _refusal(error: BadRequest, update: PersonUpdate, other_half: object) -> BadRequest:
     """What is said of a call that asks for too much.
 
     One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
     is, by raising.
     """
-    did_more = tell.once is not None or tell.anonymous_id is not None
-    if other_half is not None or did_more or (tell.naming is not None and tell.naming.others):
+    did_more = update.once is not None or update.anonymous_id is not None
+    if other_half is not None or did_more or (update.naming is not None and update.naming.others):
         raise error
     return error
 
 
-def _device(tell: PersonUpdate) -> DeviceId | None:
-    return None if tell.registration is None else device_id(tell.workspace_id, tell.registration.token)
+def _device(update: PersonUpdate) -> DeviceId | None:
+    return None if update.registration is None else device_id(update.workspace_id, update.registration.token)

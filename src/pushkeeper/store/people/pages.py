@@ -53,7 +53,9 @@ async def page(
 
     async def read(at: int, rows: int, look: int) -> tuple[Sequence[ShownPerson], int | None]:
         bound: int | None = await statements.value(SQL["bound"], workspace, at, look) if node else None
-        found = await statements.rows_planned_anew(query, workspace, at, bound or 0, rows, *where.parameters)
+        found = await statements.rows_with_custom_plan(
+            query, workspace, at, bound or 0, rows, *where.parameters
+        )
         some = [ShownPerson(**row) for row in found]
         return some, some[-1].person_id if len(some) == rows else bound
 

@@ -13,7 +13,7 @@ from pushkeeper.core.delivery.reason_codes import OTHER as OTHER_REASON
 from pushkeeper.observability.meters import Histogram, Series
 from pushkeeper.observability.metrics import Kind, Metric
 from pushkeeper.store.db.queries import load_queries
-from pushkeeper.store.delivery.workers import Figure
+from pushkeeper.store.delivery.workers import MetricSample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,9 +28,9 @@ _REASON = Metric.PUSHES.value.labels.index("reason")
 _REASONS = frozenset({*MEANINGS, OTHER_REASON})
 
 
-def written(several: Iterable[Series]) -> list[Figure]:
+def written(several: Iterable[Series]) -> list[MetricSample]:
     """Series as they are stored: a histogram is one figure for each bound, and one for its sum."""
-    found: list[Figure] = []
+    found: list[MetricSample] = []
     for series in several:
         adds_up = series.metric.value.kind is not Kind.GAUGE
         if isinstance(series.value, Histogram):
@@ -39,11 +39,11 @@ def written(several: Iterable[Series]) -> list[Figure]:
                 for bound, count in zip((*series.value.bounds, inf), series.value.counts, strict=True)
             ]
             found += [
-                Figure(_key(series, part), adds_up, value)
+                MetricSample(_key(series, part), adds_up, value)
                 for part, value in [*parts, (_SUM, series.value.total)]
             ]
         else:
-            found.append(Figure(_key(series, ""), adds_up, series.value))
+            found.append(MetricSample(_key(series, ""), adds_up, series.value))
     return found
 
 
@@ -92,7 +92,7 @@ class QueueDepth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HookFacts:
+class WebhookRecord:
     """A webhook: what waits for it, and since when its endpoint fails."""
 
     workspace: str
@@ -112,9 +112,9 @@ async def held(database: Database) -> dict[tuple[int, str], int]:
     return {(row["route_id"], row["why"]): row["held"] for row in await database.rows(SQL["held"])}
 
 
-async def hooks(database: Database) -> list[HookFacts]:
+async def hooks(database: Database) -> list[WebhookRecord]:
     """Every webhook."""
-    return [HookFacts(**row) for row in await database.rows(SQL["hooks"])]
+    return [WebhookRecord(**row) for row in await database.rows(SQL["hooks"])]
 
 
 async def devices(database: Database) -> dict[tuple[str, str, str], int]:

@@ -24,12 +24,12 @@ _MOST_UNREACHABLE = 3
 
 
 class Each:
-    """Does the items of a chore; those that failed are left out for a while, longer each time."""
+    """Does the items of a periodic task; those that failed are left out for a while, longer each time."""
 
-    def __init__(self, kind: str, figures: WorkerMetrics) -> None:
+    def __init__(self, kind: str, metrics: WorkerMetrics) -> None:
         """`kind` is what logs and metrics call it."""
         self._kind = kind
-        self._figures = figures
+        self._metrics = metrics
         self._failures: dict[Hashable, int] = {}
         self._not_before: dict[Hashable, float] = {}
 
@@ -51,13 +51,13 @@ class Each:
                 if unreachable == _MOST_UNREACHABLE:
                     raise tried.error
             else:
-                self._figures.worked(self._kind, "done")
+                self._metrics.worked(self._kind, "done")
                 self._failures.pop(item, None)
                 self._not_before.pop(item, None)
                 unreachable = 0
 
     def _put_off(self, item: Hashable) -> None:
-        self._figures.worked(self._kind, "put_off")
+        self._metrics.worked(self._kind, "put_off")
         self._failures[item] = failures = self._failures.get(item, 0) + 1
         wait_s = job_retry.wait_s(failures, random.random())  # noqa: S311 - it spreads load
         self._not_before[item] = time.monotonic() + wait_s

@@ -17,7 +17,7 @@ def is_final(error: BaseException) -> bool:
     return isinstance(error, _FINAL)
 
 
-def is_foreseen(error: BaseException) -> bool:
+def is_expected(error: BaseException) -> bool:
     """Whether its text says all that there is to be known."""
     return isinstance(error, PushkeeperError | TryAgain | BadFilter)
 

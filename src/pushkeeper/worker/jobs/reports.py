@@ -24,14 +24,14 @@ class Counting:
     look_every_s: float = 60.0
     channel: str | None = REACH_CHANNEL
 
-    def __init__(self, reach: ReachReports, insights: Insights, users: Users, figures: WorkerMetrics) -> None:
+    def __init__(self, reach: ReachReports, insights: Insights, users: Users, metrics: WorkerMetrics) -> None:
         self._reach = reach
         self._insights = insights
         self._users = users
         self._cleaned_at = -_CLEAN_EVERY_S
-        self._steps = Each("statistics", figures)
-        self._workspaces = Each("count", figures)
-        self._insights_of = Each("insight", figures)
+        self._steps = Each("statistics", metrics)
+        self._workspaces = Each("count", metrics)
+        self._insights_of = Each("insight", metrics)
 
     async def look(self) -> None:
         """Count what is to be counted; no step and no workspace holds up another."""

@@ -27,11 +27,11 @@ class Retention:
     look_every_s: float = 3600.0
     channel: str | None = None
 
-    def __init__(self, database: Database, keep: Keep, figures: WorkerMetrics) -> None:
+    def __init__(self, database: Database, keep: Keep, metrics: WorkerMetrics) -> None:
         self._database = database
         self._keep = keep
-        self._steps = Each("partitions", figures)
-        self._workspaces = Each("retention", figures)
+        self._steps = Each("partitions", metrics)
+        self._workspaces = Each("retention", metrics)
 
     async def look(self) -> None:
         """Drop partitions first: what only they referred to can go after them. No workspace holds up another."""

@@ -46,13 +46,13 @@ class Work(Protocol):
 
 
 class Jobs:
-    """A chore: looks for items of one kind, as soon as it is told of one."""
+    """A periodic task: looks for items of one kind, as soon as it is told of one."""
 
     def __init__(
         self,
         database: Database,
         work: Work,
-        figures: WorkerMetrics | None = None,
+        metrics: WorkerMetrics | None = None,
         *,
         lease_s: float = LEASE_S,
     ) -> None:
@@ -63,7 +63,7 @@ class Jobs:
         self.look_every_s = self._kind.look_s
         self.channel = self._kind.channel
         self._lease_s = lease_s
-        self._figures = figures or WorkerMetrics()
+        self._metrics = metrics or WorkerMetrics()
         self._running: set[asyncio.Task[None]] = set()  # those that take up room
         self._tasks: set[asyncio.Task[None]] = set()  # all, until they have looked for what comes next
         self._claiming = asyncio.Lock()
@@ -136,26 +136,26 @@ class Jobs:
         """Write what came of it as soon as the database answers; where the claim is lost by then, nothing is written."""
         at = self._database, self._kind, claim
         facts = {"kind": self._kind.name, "workspace": claim.workspace_id, "item": claim.item_id}
-        unforeseen = None if error is None or failures.is_foreseen(error) else error  # is worth its traceback
+        unexpected = None if error is None or failures.is_expected(error) else error  # is worth its traceback
         match error:
             case None:
-                self._figures.worked(self._kind.name, "done")
+                self._metrics.worked(self._kind.name, "done")
                 await until_done(lambda: jobs.finish(*at))
             case ClaimLost():
                 pass
             case Unreachable():
                 log.warning("job_waits_for_the_database", **facts, error=error.message)
-                self._figures.worked(self._kind.name, "given_back")
+                self._metrics.worked(self._kind.name, "given_back")
                 await until_done(lambda: jobs.give_back(*at, wait_s=_BUSY_S))
             case _:
                 why = failures.reason(error)
                 last = failures.is_final(error) or claim.attempts >= self._kind.most_attempts
-                self._figures.worked(self._kind.name, "failed" if last else "put_off")
+                self._metrics.worked(self._kind.name, "failed" if last else "put_off")
                 facts |= {"attempts": claim.attempts, "reason": why}
                 if last:
-                    log.warning("job_failed", **facts, exc_info=unforeseen)
+                    log.warning("job_failed", **facts, exc_info=unexpected)
                     await until_done(lambda: jobs.fail(*at, reason=why))
                     return
                 wait_s = job_retry.wait_s(claim.attempts, random.random())  # noqa: S311 - it spreads load
-                log.warning("job_put_off", **facts, wait_s=round(wait_s, 1), exc_info=unforeseen)
+                log.warning("job_put_off", **facts, wait_s=round(wait_s, 1), exc_info=unexpected)
                 await until_done(lambda: jobs.put_off(*at, wait_s=wait_s, reason=why))

@@ -61,10 +61,10 @@ class Poster:
     kind = jobs.WEBHOOK
 
     def __init__(
-        self, database: Database, vault: Vault, figures: WorkerMetrics, *, destinations: Destinations
+        self, database: Database, vault: Vault, metrics: WorkerMetrics, *, destinations: Destinations
     ) -> None:
         self._database = database
-        self._figures = figures
+        self._metrics = metrics
         self._vault = vault
         self._http = httpcore.AsyncConnectionPool(
             max_connections=self.kind.at_once,
@@ -172,15 +172,15 @@ class Poster:
         except Misconfigured as error:
             return None, error.message
         except TimeoutError:
-            self._figures.posted("unanswered")
+            self._metrics.posted("unanswered")
             return None, f"no answer within {TIMEOUT_S:g} seconds"
         except NOT_ANSWERING as error:
-            self._figures.posted("unanswered")
+            self._metrics.posted("unanswered")
             return None, storable(str(error) or type(error).__name__)[:_REASON_CHARACTERS]
         if tried.error is not None:
-            self._figures.posted("unanswered")
+            self._metrics.posted("unanswered")
             return None, job_failures.reason(tried.error)
-        self._figures.posted("taken" if webhook_signature.is_success(status) else "refused")
+        self._metrics.posted("taken" if webhook_signature.is_success(status) else "refused")
         return status, None if webhook_signature.is_success(status) else f"answered {status}"
 
     async def _call(self, turn: WebhookTarget, body: bytes, timestamp: int) -> int:

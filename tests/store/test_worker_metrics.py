@@ -31,18 +31,18 @@ class One:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.worker_id = uuid4()
-        self.figures = WorkerMetrics()
+        self.metrics = WorkerMetrics()
 
     def post(self, times: int) -> None:
         for _ in range(times):
-            self.figures.posted("taken")
+            self.metrics.posted("taken")
 
     async def beat(self) -> None:
-        await upkeep.beat(self.database, self.worker_id, Lanes(), self.figures, 7)
+        await upkeep.beat(self.database, self.worker_id, Lanes(), self.metrics, 7)
 
     async def leave(self) -> None:
-        last = self.figures.news(Lanes(), 0, now=0.0, new=False)
-        await workers.leave(self.database, self.worker_id, figures=last)
+        last = self.metrics.changed(Lanes(), 0, now=0.0, new=False)
+        await workers.leave(self.database, self.worker_id, samples=last)
 
     async def is_forgotten(self) -> None:
         """It gave no sign of life for a day, and another worker left."""
@@ -63,14 +63,14 @@ async def empty(database: Database) -> AsyncIterator[Database]:
 
 
 async def posts(database: Database) -> float:
-    told = metrics.read(await workers.figures(database))
+    told = metrics.read(await workers.totals(database))
     (found,) = [series.value for series in told if series.metric is Metric.WEBHOOK_POSTS]
     assert isinstance(found, float)
     return found
 
 
 async def unsettled(database: Database) -> float | None:
-    told = metrics.read(await workers.figures(database))
+    told = metrics.read(await workers.totals(database))
     found = [series.value for series in told if series.metric is Metric.UNSETTLED]
     assert all(isinstance(value, float) for value in found)
     return float(found[0]) if found and isinstance(found[0], float) else None
@@ -138,7 +138,7 @@ async def test_only_what_changed_is_told_again(empty: Database) -> None:
     one.post(3)
     await one.beat()
     one.post(1)
-    news = one.figures.news(Lanes(), 7, now=0.0, new=False)
+    news = one.metrics.changed(Lanes(), 7, now=0.0, new=False)
     names = {series.metric for series in metrics.read({figure.series: figure.value for figure in news})}
     assert Metric.WEBHOOK_POSTS in names
     assert names <= {Metric.WEBHOOK_POSTS, Metric.WORKER_CPU, Metric.WORKER_MEMORY}
@@ -150,13 +150,13 @@ async def test_a_spread_is_stored_by_its_bounds_and_read_as_it_was(empty: Databa
         spread.observe(seconds)
     told = metrics.written([Series(Metric.SETTLE_DURATION, (), spread)])
 
-    def news(*, new: bool) -> list[workers.Figure]:
+    def news(*, new: bool) -> list[workers.MetricSample]:
         assert new
         return told
 
     await workers.beat(empty, uuid4(), news)
     await workers.beat(empty, uuid4(), news)
-    (found,) = metrics.read(await workers.figures(empty))
+    (found,) = metrics.read(await workers.totals(empty))
     assert isinstance(found.value, Histogram)
     assert found.value.counts == [2 * count for count in spread.counts]
     assert found.value.total == pytest.approx(2 * spread.total)
@@ -196,8 +196,8 @@ def test_what_somebody_wrote_makes_no_label(reason: str, label: str) -> None:
     from pushkeeper.worker.results import NotSent
 
     counted = WorkerMetrics()
-    fact = NotSent(Work.__new__(Work), None, End.FAILED, reason)  # type: ignore[arg-type]  # neither is looked at
-    counted.settled([fact], took_s=0.1)
-    told = metrics.read({f.series: f.value for f in counted.news(Lanes(), 0, now=0.0, new=True)})
+    outcome = NotSent(Work.__new__(Work), None, End.FAILED, reason)  # type: ignore[arg-type]  # neither is looked at
+    counted.settled([outcome], took_s=0.1)
+    told = metrics.read({f.series: f.value for f in counted.changed(Lanes(), 0, now=0.0, new=True)})
     (labels,) = [series.labels for series in told if series.metric is Metric.PUSHES]
     assert labels == ("none", "failed", label)

@@ -23,7 +23,7 @@ _Line: TypeAlias = tuple[str, tuple[str, ...], float | tuple[list[int], float]]
 _ENCODER, _DECODER = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(list[_Line])
 
 
-class SharedFigures:
+class SharedMetrics:
     """What the process in one slot publishes, and what it reads of the others.
 
     What was counted by a process that died is taken over by the next one in its slot: a counter never goes back.

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from pushkeeper.interprocess.figures import SharedFigures
 from pushkeeper.interprocess.memory import REGION_BYTES, SharedMemory
+from pushkeeper.interprocess.metrics import SharedMetrics
 from pushkeeper.observability.meters import Meters, Series
 from pushkeeper.observability.metrics import Kind, Merge, Metric, Scope
 
@@ -36,11 +36,11 @@ def plain(value):
 @pytest.mark.parametrize("metric", OURS, ids=lambda metric: metric.name)
 def test_whichever_process_is_asked_answers_for_all_by_what_the_figure_means(memory, metric):
     numbers = {0: 2, 1: 3, 2: 7}  # the supervisor, and two that answer; of three, one has not started
-    shared = {slot: SharedFigures(memory, slot) for slot in numbers}
-    for slot, figures in shared.items():
-        figures.begin([said(metric, numbers[slot])])
-    for slot, figures in shared.items():
-        (whole,) = figures.of_all([said(metric, numbers[slot])])
+    by_slot = {slot: SharedMetrics(memory, slot) for slot in numbers}
+    for slot, shared in by_slot.items():
+        shared.begin([said(metric, numbers[slot])])
+    for slot, shared in by_slot.items():
+        (whole,) = shared.of_all([said(metric, numbers[slot])])
         if metric.value.kind is Kind.INFO or metric.value.merge is Merge.OWN:
             assert whole.value == numbers[slot]
         elif metric.value.merge is Merge.LEAST:
@@ -52,21 +52,21 @@ def test_whichever_process_is_asked_answers_for_all_by_what_the_figure_means(mem
             assert plain(whole.value) == (expected, float(2 * 2 + 3 * 3 + 7 * 7))
         else:
             assert whole.value == 12
-        assert figures.processes == 2
+        assert shared.processes == 2
 
 
 @pytest.mark.parametrize("metric", OURS, ids=lambda metric: metric.name)
 def test_a_process_that_ends_takes_its_gauges_with_it_and_leaves_what_it_counted(memory, metric):
-    asked = SharedFigures(memory, 1)
+    asked = SharedMetrics(memory, 1)
     asked.begin([said(metric, 3)])
-    ended = SharedFigures(memory, 2)
+    ended = SharedMetrics(memory, 2)
     ended.begin([said(metric, 7)])
     memory.occupy(2, 0)
     counts = metric.value.kind in {Kind.COUNTER, Kind.HISTOGRAM}
     (whole,) = asked.of_all([said(metric, 3)])
     assert plain(whole.value) == plain(added(metric, 7, 3) if counts else said(metric, 3).value)
     # The next in its place goes on from there, and is counted once.
-    again = SharedFigures(memory, 2)
+    again = SharedMetrics(memory, 2)
     for number in (0, 1):
         again.begin([said(metric, number)])
         if counts:
