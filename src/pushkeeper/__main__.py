@@ -21,9 +21,10 @@ which your shell may keep. Set {variable} instead, or leave the password out and
 def main() -> None:
     """Run a command; a database password among its arguments is moved to where only this user can read it.
 
-    Standard input, output and error are open whoever started it: else the next file or socket would get one of their
-    numbers, and what is printed would end up there. The arguments of a running process can be read by everybody, and cannot reliably be overwritten: the process starts itself
-    anew, under the same number, without it.
+    Standard input, output and error are opened if the caller closed them: otherwise the next file or socket would get
+    one of their numbers, and what is printed would end up there. The arguments of a running process can be read by
+    everybody, and cannot reliably be overwritten: the process starts itself again, with the same process ID, without
+    it.
     """
     open_standard_files()
     arguments, moved = sys.argv[1:], dict[str, str]()
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def open_standard_files() -> None:
-    """Put the null device in the place of each of standard input, output and error that is closed."""
+    """Open the null device as each of standard input, output and error that is closed."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -55,7 +56,7 @@ def open_standard_files() -> None:
 
 
 def without_password(arguments: Sequence[str], option: str) -> tuple[list[str], str | None]:
-    """The arguments without the URL of an option, and that URL, where it holds a password; else as they are, and None."""
+    """The arguments without the URL of an option, and the URL, where it holds a password; else the arguments unchanged, and None."""
     kept: list[str] = []
     url = None
     rest = iter(arguments)

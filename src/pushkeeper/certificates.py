@@ -1,4 +1,4 @@
-"""Certificates of our own for servers on this machine, by authorities that can sign for nothing else."""
+"""Certificates for servers on this machine, by authorities that can sign for nothing else."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Issued:
 def issue(organization: str, names: Sequence[str], now: datetime) -> Issued:
     """A certificate for these host names and addresses.
 
-    The authority signs it and nothing else: its key is not kept, and it is constrained to these names, so that whoever trusts it
-    trusts nobody with another name.
+    The authority signs it and nothing else: its key is not kept, and it is constrained to these names, so that
+    trusting it trusts no other host.
     """
     ca, ca_key = authority(organization, now, usage=ExtendedKeyUsageOID.SERVER_AUTH, names=names)
     key = ec.generate_private_key(ec.SECP256R1())

@@ -245,7 +245,7 @@ def load(
     """The settings of the command line (`given`, without its None), the environment and a TOML file.
 
     Raises:
-        Misconfigured: a value is malformed, or a key of the file or a PUSHKEEPER_* variable is none of ours.
+        Misconfigured: a value is malformed, or a key of the file or a PUSHKEEPER_* variable is unknown.
     """
     said: dict[str, Any] = {}
     said |= _of_file(file) if file is not None else {}

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 
 def build(context: Context, beside: Sequence[Route] = ()) -> ASGIApp:
-    """The application of all APIs, and of what else there is to be had at this address."""
+    """The application that serves all APIs and the other paths of this address."""
     routes: list[Route] = [
         *track_v1.routes(context),
         *cdp.routes(context),

@@ -1,4 +1,4 @@
-"""Readiness, for those who choose whom to send calls to."""
+"""Readiness, for load balancers."""
 
 from __future__ import annotations
 

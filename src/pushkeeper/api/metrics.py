@@ -35,7 +35,7 @@ class Prometheus:
     """The answer to a scrape."""
 
     def __init__(self, snapshot: MetricsSnapshot, token: Secret | None) -> None:
-        """With a token it is asked of everybody; without one only callers on this machine are answered."""
+        """With a token configured, everybody needs it; without one, only callers on this machine may read metrics."""
         self._snapshot = snapshot
         self._token = token
 
@@ -58,7 +58,7 @@ class Prometheus:
 
     async def _metrics(self, accept: str) -> Response:
         series = await self._snapshot.gather()
-        # In a thread: thousands of lines would hold up every call for as long as they take.
+        # In a thread: thousands of lines would block every call meanwhile.
         return await asyncio.to_thread(exposition, series, accept)
 
 
@@ -117,7 +117,7 @@ def _is_here(scope: Scope) -> bool:
 
 
 def _is_by_proxy(scope: Scope, headers: Iterable[bytes]) -> bool:
-    """Whether a proxy on this machine calls, for somebody who is elsewhere: by its headers, or as nginx does by its protocol."""
+    """Whether a proxy on this machine forwards a request from elsewhere: by its headers, or by nginx's protocol version."""
     return scope.get("http_version") == "1.0" or any(
         name in _BY_PROXY or name.startswith(_BY_PROXY_TOO) for name in headers
     )

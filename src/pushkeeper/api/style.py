@@ -74,7 +74,7 @@ class Call(msgspec.Struct, frozen=True):
         return validation.number_of_path(self.segment(segment), what)
 
     def header(self, name: bytes) -> bytes:
-        """The first header of this lower-case name; empty when there is none."""
+        """The first header of this lower-case name; empty when missing."""
         return self.request.header(name)
 
     def charge(self, size: int) -> None:
@@ -149,7 +149,7 @@ async def no_auth(authorization: bytes) -> Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiStyle:
-    """An API: `authenticate` reads an Authorization header, or raises Unauthorized; `render` is a refusal's body."""
+    """How an API authenticates (`authenticate` reads an Authorization header, or raises Unauthorized) and formats errors (`render`)."""
 
     name: str
     authenticate: Callable[[bytes], Awaitable[Caller]]

@@ -1,4 +1,4 @@
-"""Audiences: how large one is, who is in it, and who differs."""
+"""Audiences: their size, members and mismatches."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def _with_audiences(
 
 
 def read_filter(text: str) -> object:
-    """The filter as it was typed: JSON where it starts as JSON does, else a text.
+    """The filter as it was typed: JSON if it starts like JSON, otherwise text.
 
     Raises:
         BadRequest: it starts as JSON, and is none.

@@ -222,7 +222,7 @@ def broadcast_status(*, number: int, follow: bool, name: str, json: bool, **opti
 
 
 def _body(options: dict[str, Any]) -> dict[str, Any]:
-    """What the API would be asked; takes the options that it knows.
+    """The request body for the API, from the options that belong to it.
 
     Raises:
         BadRequest: the file is no JSON, or a filter's.

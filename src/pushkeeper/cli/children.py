@@ -39,14 +39,14 @@ MISSED_AT_START = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """A process of ours, of the `kind` that metrics name.
+    """A child process; `kind` is its name in metrics.
 
     Attributes:
-        name: what its log lines say of where they are from.
-        command: the words behind `pushkeeper`.
-        inherits: the file descriptors that it has of ours.
-        ended: called after each of its ends.
-        ready: set when it has said so, by a line on its standard output that is not empty; empty ones are its heartbeat.
+        name: the `process` field of its log lines.
+        command: the arguments of `pushkeeper`.
+        inherits: the file descriptors that it inherits.
+        ended: called each time it exits.
+        ready: set by the first non-empty line on its standard output; empty lines are its heartbeat.
     """
 
     kind: str
@@ -171,7 +171,7 @@ def pause_s(deaths: int) -> float:
 
 @asynccontextmanager
 async def heartbeat() -> AsyncIterator[None]:
-    """In a child: let the parent hear that the event loop runs, as long as this lasts."""
+    """In a child: send the parent heartbeats while the event loop runs."""
     beating = asyncio.create_task(_beat(sys.stdout.fileno()))
     try:
         yield

@@ -54,7 +54,7 @@ def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
         if json
         else f"{click.style('Error:', fg='red', bold=True)} {error.sentence}"
     )
-    with suppress(OSError):  # nobody reads it: the exit code says so too
+    with suppress(OSError):  # the reader is gone; the exit code reports the failure too
         click.echo(said, err=True, file=logs.standard_error())
     sys.exit(1)
 
@@ -145,7 +145,7 @@ def unread(error: OSError) -> NoReturn:
 
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, moved by whoever is given it: how much is done, of how much; with `quiet`, none."""
+    """A progress bar on standard error, updated by the callback it yields (done, total); with `quiet`, none."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -1,4 +1,4 @@
-"""Jobs: what waits or has failed, and why; retried and cancelled."""
+"""Jobs: queued and failed ones, and why; retry and cancel."""
 
 from __future__ import annotations
 

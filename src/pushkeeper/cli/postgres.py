@@ -34,7 +34,7 @@ def postgres(*, command: tuple[str, ...], json: bool, **options: Any) -> None:
     """
     from pushkeeper import wiring
 
-    del json  # errors are told in it; what COMMAND says is its own
+    del json  # errors are written in English; COMMAND's own output is unchanged
     settings = settings_of(options)
     with wiring.postgres(settings) as (url, programs):
         environ = {**os.environ, **variables(url)}

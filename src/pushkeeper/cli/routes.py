@@ -1,4 +1,4 @@
-"""Routes: how they do, and what an operator says of them."""
+"""Routes: their status, and an operator's actions."""
 
 from __future__ import annotations
 

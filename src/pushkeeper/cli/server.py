@@ -256,7 +256,7 @@ def _url(settings: Settings, listener: socket.socket, *, secure: bool) -> str:
 
 @asynccontextmanager
 async def _kept_running(opened: Store) -> AsyncIterator[None]:
-    """While this lasts, start the embedded PostgreSQL again when somebody killed it; whoever uses it may."""
+    """While this is active, restart the embedded PostgreSQL if it is killed; any of its users may restart it."""
     keeper = asyncio.create_task(_keep_running(opened.embedded.restart)) if opened.embedded else None
     try:
         yield

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logger("start")
 
-# Who calls during an ordinary start waits for it in the socket's queue, and is answered then.
+# Connections during an ordinary start wait in the socket's queue, and are answered after it.
 PATIENCE_S = 2.0
 
 
@@ -40,7 +40,7 @@ async def opened_store(
     connections: int,
     place: Place | None = None,
 ) -> AsyncIterator[Store]:
-    """The store; while it cannot be opened yet, who calls is told so."""
+    """Open the store; while it cannot be opened yet, callers get an error that says so."""
     starting = Starting()
     meanwhile = answered_meanwhile(
         listener,
@@ -83,9 +83,9 @@ async def _answer(server: Server, listener: socket.socket, done: asyncio.Event) 
             await done.wait()
     except TimeoutError:
         log.info("answering_while_starting", port=listener.getsockname()[1])
-        # The start itself goes on, and says what is wrong if it needs the same.
+        # The start itself continues, and reports the error if it hits the same one.
         with isolated(log, "not_answering_while_starting"):
-            # A copy, as it is closed in the end.
+            # A copy, because it is closed at the end.
             await server.serve([listener.dup()])
 
 

@@ -28,7 +28,7 @@ async def supervise(
 ) -> None:
     """Keep all processes of a service running until a signal comes; `ready` is called once all have been.
 
-    They inherit the socket: what waits there for one that dies is taken by another.
+    They inherit the socket: connections queued for a process that dies are accepted by another.
     """
     with SharedMemory.made(settings.processes) as memory:
         answering = [_answering(slot, listener, memory) for slot in range(1, settings.processes + 1)]
@@ -36,7 +36,7 @@ async def supervise(
         fleet = Children(settings, [*answering, *sending])
 
         def stop() -> None:
-            # Who calls now is refused as soon as no child listens any more.
+            # Callers are rejected as soon as no child listens any more.
             listener.close()
             fleet.stop()
 

@@ -1,4 +1,4 @@
-"""What every command that asks the services shares: they are opened for it, and it acts as whoever runs it."""
+"""What all commands that call the services share: opening them, and the actor of the operating system's user."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ async def with_services(
 async def with_workspace(
     name: str, options: dict[str, Any], work: Callable[[Services, WorkspaceId], Awaitable[T]]
 ) -> T:
-    """The same in the workspace of a name.
+    """The services, and the workspace of a name.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist.
     """
 
     async def named(services: Services) -> T:
@@ -51,7 +51,7 @@ async def with_workspace(
 
 
 def actor() -> Actor:
-    """Whoever runs this command, by the operating system's name of them."""
+    """The actor for the operating system's user who runs this command."""
     from pushkeeper.core.actor import Actor, ActorKind
 
     try:

@@ -32,7 +32,7 @@ class Actor:
     address: str = ""
 
     def signed(self, text: str) -> str:
-        """What they say of a change, with their name where they are a user: for other users, not for the audit log."""
+        """How other users see the author of a change: with the name, if it is a user; not for the audit log."""
         if self.kind is not ActorKind.USER:
             return text
         return f"{text} ({self.name})" if text else f"by {self.name}"

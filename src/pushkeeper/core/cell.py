@@ -48,7 +48,7 @@ def prefix_of(key: str) -> str:
 
 
 def of_key(key: str) -> int | None:
-    """The cell that a key, or a site id, names; None of what is no key of ours."""
+    """The cell of a key or a site ID; None if the key is not a Pushkeeper key."""
     found = _KEY.fullmatch(key)
     return None if found is None else int(found[1] or 0)
 

@@ -31,10 +31,10 @@ def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
 
 
 def client_of(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The address that a request comes from, where `peer` is what is connected to us.
+    """The client address of a request; `peer` is the address of the connection.
 
-    The values of X-Forwarded-For are read from their right end, where each proxy writes whom it was called by, and no further than
-    what a trusted one wrote: whatever stands to the left of that, anybody could have sent.
+    X-Forwarded-For is read from its right end, where each proxy appends its caller, up to the first address that is
+    not a trusted proxy: anybody could have sent what is left of that.
     """
     client, hops = _read(peer), ",".join(forwarded_for).split(",")
     if client is None or not _is_in(client, trusted):
@@ -42,7 +42,7 @@ def client_of(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network
     for hop in reversed(hops):
         before = _read(hop)
         if before is None:
-            break  # a proxy that says nothing, or hides whom it was called by
+            break  # a proxy that hides its caller, or does not name it
         client = before
         if not _is_in(client, trusted):
             break
@@ -50,7 +50,7 @@ def client_of(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network
 
 
 def network_of(address: str) -> str:
-    """What has the attempts of one attacker in it: the address, or of IPv6 the network of 64 bits; any other text as it is."""
+    """The key by which one attacker's attempts are counted: the address, or the /64 network of an IPv6 address; other text unchanged."""
     found = _read(address)
     if not isinstance(found, IPv6Address):
         return address if found is None else str(found)

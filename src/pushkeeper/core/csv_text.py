@@ -92,7 +92,7 @@ def of_structs(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> by
 
 
 def cell(value: object) -> str:
-    """What stands for a value in a cell; numbers stay numbers, and text is guarded (see `guarded`)."""
+    """The cell for a value; numbers stay numbers, and text is guarded (see `guarded`)."""
     match value:
         case str():
             written = guarded(value)
@@ -141,9 +141,9 @@ def _with_apostrophe(beginning: re.Match[str]) -> str:
 
 
 def without(text: str, column: int, values: Container[str]) -> tuple[str, list[str]]:
-    """Lines that `text` wrote, but for the rows that have one of these values in a column; and the values of those.
+    """Remove the rows that have one of these values in a column; returns the remaining lines and the removed values.
 
-    What stays is not written anew: it is, byte for byte, what it was.
+    Remaining lines are byte for byte unchanged.
     """
     kept: list[str] = []
     gone: list[str] = []
@@ -157,7 +157,7 @@ def without(text: str, column: int, values: Container[str]) -> tuple[str, list[s
 
 
 def _records(text: str) -> Iterator[str]:
-    """The records as they are written; one ends with a line whose quotation marks are closed."""
+    """The records as they are written; a record ends with the line that closes its quotation marks."""
     start = end = quotes = 0
     while end < len(text):
         line_at, end = end, text.find("\n", end) + 1 or len(text)

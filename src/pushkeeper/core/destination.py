@@ -75,7 +75,7 @@ _LABEL = re.compile(r"[a-z0-9_-]{1,63}", re.IGNORECASE | re.ASCII)
 _LONGEST_NAME = 253
 _TEREDO = ip_network("2001::/32")
 _ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
-# Where clouds hand out credentials to whoever asks from within: AWS (also ECS and EKS), Google, Azure, Oracle, Alibaba,
+# Where clouds hand out credentials to callers inside: AWS (also ECS and EKS), Google, Azure, Oracle, Alibaba,
 # Tencent, Scaleway, OpenStack.
 _METADATA = _networks(
     *("169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32", "100.100.100.200/32"),
@@ -165,9 +165,9 @@ class Destinations:
 
 
 def url_fault(text: str) -> str | None:
-    """What is wrong with the URL of something that is to be called, as in "expected …"; None where nothing is.
+    """What is wrong with a URL to call, as in "expected …"; None if it is valid.
 
-    The one check for all that users name: whatever passes can be connected to, as far as can be told without asking DNS.
+    The one check for all URLs that users configure, as far as it is possible without DNS.
     """
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         return "expected a URL of ASCII characters without spaces"

@@ -1,4 +1,4 @@
-"""Keyed hashes of identifiers: what a receipt keeps of whom it is about, and only this installation can make."""
+"""Keyed hashes of identifiers: all that a receipt keeps about a person; only this installation can compute them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is meant by identifiers, and who gets which. Customer.io's rules (Track API, "identify")."""
+"""Which person a call's identifiers resolve to, and which identifiers they get. Customer.io's rules (Track API, "identify")."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Identifier(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def person_id(self) -> PersonId | None:
-        """The person that a cio_id names by itself; None for other kinds and for what is no cio_id of ours."""
+        """The person of a cio_id; None for other kinds and for text that is no cio_id."""
         if self.kind is not IdentifierKind.CIO_ID:
             return None
         return person_of_cio_id(self.value)
@@ -58,7 +58,7 @@ def cio_id(person_id: PersonId) -> str:
 
 
 def person_of_cio_id(text: str) -> PersonId | None:
-    """The inverse of `cio_id`; None for text that is none of ours."""
+    """The inverse of `cio_id`; None for text that is no cio_id."""
     if not re.fullmatch(r"[0-9a-f]{12,16}", text):
         return None
     person = PersonId(int(text, 16))
@@ -67,10 +67,10 @@ def person_of_cio_id(text: str) -> PersonId | None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store knows of the identifiers asked about.
+    """What the store knows about the identifiers of a call.
 
     Attributes:
-        owners: who has an identifier, by its key; a cio_id that names somebody is there too.
+        owners: the person of each identifier, by its key; valid cio_ids included.
         kinds: the kinds of identifier that each of these people has.
     """
 
@@ -80,7 +80,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """This person is meant; they get these identifiers, some in place of the ones they have."""
+    """The person exists; they get these identifiers, some replacing the ones they have."""
 
     person_id: PersonId
     adds: tuple[Identifier, ...]
@@ -89,14 +89,14 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Nobody is meant yet; a new person gets these identifiers."""
+    """Nobody exists yet; a new person gets these identifiers."""
 
     adds: tuple[Identifier, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Nobody is meant and nobody may be created: the call succeeds and does nothing."""
+    """Nobody exists and nobody may be created: the call succeeds without effect."""
 
 
 Plan: TypeAlias = Update | Create | Drop
@@ -105,10 +105,10 @@ _NOBODY = PersonId(0)
 
 
 def plan(path: Identifier, others: Sequence[Identifier], known: Known, *, create: bool = True) -> Plan:
-    """Decide whom a call by `path` means, which may carry `others` to set.
+    """Resolve a call by `path`, which may carry `others` to set.
 
-    An identifier that somebody else has is not applied, and one that is set is changed only through the cio_id; neither
-    fails the call.
+    An identifier that somebody else has is not applied, and an existing one is changed only through the cio_id;
+    neither fails the call.
     """
     person = known.owners.get(path.key)
     if person is not None:

@@ -22,9 +22,10 @@ _MAC_BYTES = 16
 
 
 class KnownDevices:
-    """Makes what a browser holds, and reads it; it opens nothing, and only says whose attempts are counted apart.
+    """Creates and verifies the cookie of a browser that somebody logged in with; it only separates the counts of failed attempts.
 
-    It is URL-safe base64 of 8 bytes of the user's key, 8 of when it ends, 16 at random, and 16 of HMAC-SHA-256 over them.
+    It is URL-safe base64 of 8 bytes of the user's key, 8 of its expiry, 16 random ones, and 16 of HMAC-SHA-256 over
+    them.
     """
 
     def __init__(self, key: Secret) -> None:

@@ -25,7 +25,7 @@ _SHOWN_OF_A_TOKEN = 6
 
 
 class Token(msgspec.Struct, frozen=True, gc=False):
-    """A push token (or installation id); whoever prints it by mistake prints its ends."""
+    """A push token (or installation ID); its `repr` shows only the ends."""
 
     value: str
 
@@ -182,14 +182,14 @@ class Priority(StrEnum):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a push says.
+    """The content of a push.
 
     Attributes:
-        custom_payload: by platform, a body that replaces all the rest.
+        custom_payload: by platform, a body that replaces everything else.
         priority: None is high.
-        collapse_id: pushes of the same one replace each other on the phone; None: only this push itself.
-        ttl_s: how long the push service keeps it for a phone that is off; None: as long as the message lives.
-        platforms: by platform, the fields that it has otherwise.
+        collapse_id: pushes with the same ID replace each other on the phone; None: each stands alone.
+        ttl_s: how long the push service stores it for an offline phone; None: as long as the message lives.
+        platforms: overrides by platform.
     """
 
     title: str | None = None

@@ -14,9 +14,9 @@ K = TypeVar("K")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[R, K]):
-    """Rows in their order, and the key to go on after; None when nothing comes after them.
+    """Rows in their order, and the key to continue after; None on the last page.
 
-    `whole` says that as many were found as were asked for, or all; else the time was up, and there may be more.
+    `whole`: the page is full or the last one; otherwise time ran out, and there may be more.
     """
 
     rows: Sequence[R]

@@ -1,7 +1,7 @@
 """Placeholders: what programs send instead of a missing value. Pure.
 
-As an id, such a word is shared by everybody whose app had no id, so that it collects all their devices; as a token it is
-nobody's phone.
+As an ID, such a word would be shared by everybody whose app had no ID, and collect all their devices; as a token it
+is no phone.
 """
 
 from __future__ import annotations

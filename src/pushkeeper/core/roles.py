@@ -34,7 +34,7 @@ class Role(StrEnum):
     ADMIN = "admin"  # keeps credentials, keys, options, workspaces and users
 
     def includes(self, other: Role) -> bool:
-        """Whether whoever has this role may what the other one may."""
+        """Whether this role includes the permissions of the other one."""
         return _ORDER.index(self) >= _ORDER.index(other)
 
 
@@ -43,7 +43,7 @@ _ORDER = list(Role)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """How often logging in failed of late: by this name from this address, from this address, by this name."""
+    """Failed logins recently: by this name from this address, from this address, by this name."""
 
     of_both: int
     of_address: int
@@ -65,7 +65,7 @@ def key_of(name: str) -> str:
 
 
 def name_fault(name: str) -> str | None:
-    """What keeps this from being somebody's name; None when nothing does."""
+    """Why this can't be a user name; None if it can."""
     if not name or len(name) > MAX_NAME_CHARACTERS:
         return f"expected 1 to {MAX_NAME_CHARACTERS} characters"
     return None if name.isprintable() else "expected visible characters"

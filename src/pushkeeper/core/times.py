@@ -1,8 +1,8 @@
-"""Parsing of times from outside, only here: in every form that clients write, and within the range that can be stored.
+"""Parse times from outside, only here: in every form that clients write, and within the range that can be stored.
 
-PostgreSQL, its driver and Python disagree about the ends of the calendar: the driver writes the first moment of the year 1 as
--infinity, and what is read back then has no seconds since 1970. So whatever is read here lies well within what all of them hold,
-and CHECK constraints say so again (docs/decisions/0031-times-from-outside.md).
+PostgreSQL, its driver and Python disagree about the ends of the calendar: the driver writes the first moment of the
+year 1 as -infinity, which has no seconds since 1970. So the accepted range lies well within all of theirs, and CHECK
+constraints enforce it again (docs/decisions/0031-times-from-outside.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TOO_LATE = datetime(2200, 1, 1, tzinfo=UTC)  # the first moment that is out of b
 _BOUND_S = int((TOO_LATE - EARLIEST).total_seconds())
 _LEAST_MS = (
     10**11
-)  # in seconds this is out of bounds, and in milliseconds it is of 1973: no number can be meant both ways
+)  # in seconds this is out of bounds, and in milliseconds it is of 1973: no number is ambiguous
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

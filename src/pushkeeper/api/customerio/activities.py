@@ -159,7 +159,7 @@ def _next(at: datetime, last_id: str) -> str:
 
 
 def _place(start: str | None) -> tuple[datetime, str]:
-    """The time and id that a page goes on after: a `next` of ours that was given back as `start`."""
+    """The time and ID to continue after: a `next` of ours, given back as `start`."""
     if not start:
         return _LAST, ""
     try:

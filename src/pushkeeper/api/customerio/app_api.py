@@ -62,7 +62,7 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
 
 
 def render_send(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
-    """`meta.error`, as sends answer; a wrong key is told in this API's other shape, like everywhere in it."""
+    """`meta.error`, as the send calls respond; a wrong key gets this API's other error format, as on every call."""
     return render(error, status) if isinstance(error, Unauthorized) else {"meta": {"error": error.message}}
 
 
@@ -109,7 +109,7 @@ class _App:
         return response.of_json(members_json(found, limit))
 
     async def people(self, call: Call) -> Response:
-        """A hundred people at once; who is not known is left out."""
+        """A hundred people at once; unknown people are missing from the response."""
         body = await call.json()
         kind = id_type(call.query("id_type"))
         ids = body.get("ids")
@@ -134,7 +134,7 @@ class _App:
 
 
 async def person_of(context: Context, call: Call) -> Person:
-    """Whom the path names, by the kind of identifier that the query says.
+    """The person in the path, by the kind of identifier in the query.
 
     Raises:
         BadRequest: there is no such kind.
@@ -161,7 +161,7 @@ async def person_named(context: Context, call: Call, text: str) -> Person:
 
 
 def members_json(found: Sequence[Member], limit: int) -> dict[str, Any]:
-    """A page of people by what they are known by, of which one more was asked for than is shown."""
+    """A page of people with their identifiers; the query fetched one more than the page shows."""
     page = found[:limit]
     return {
         "identifiers": [{"email": m.email, "id": m.id, "cio_id": m.cio_id} for m in page],
@@ -208,5 +208,5 @@ def device_json(device: Device) -> dict[str, Any]:
 
 
 def as_text(value: object) -> str:
-    """A string as it is, anything else as its JSON."""
+    """A string unchanged, anything else as its JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,8 +1,8 @@
-"""Customer.io's Data Pipelines API, which their SDKs speak: what happened, one by one or in batches.
+"""Customer.io's Data Pipelines API, which their SDKs use: events, one by one or in batches.
 
-An SDK sends a refused batch again for ever, or throws it away whole. So whatever is wrong is dropped and the rest kept, with
-200 and an answer that says what was dropped, unless the caller asks for strictness. What was sent to the wrong cell is
-answered 503: it is not the caller's fault, and all SDKs keep it.
+An SDK retries a rejected batch for ever, or drops all of it. So invalid parts are dropped and the rest kept, with 200
+and a response that lists what was dropped, unless the caller asks for strict validation. Calls for another cell get
+503: the caller is not at fault, and all SDKs keep and retry them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class _Cdp:
         self._context = context
 
     async def holder(self, authorization: bytes) -> Caller:
-        """Whose the key in the header is; nobody's where there is none that is good: it may be in the body."""
+        """The workspace of the key in the header; None without a valid one: it may be in the body."""
         try:
             return await self._context.keys.cdp_header(authorization)
         except WrongCell as error:
@@ -94,7 +94,7 @@ class _Cdp:
             return NOBODY
 
     async def settings(self, call: Call) -> Response:
-        """What an SDK asks at every start; one of an unknown key goes on with the host that it was given."""
+        """What an SDK requests at every start; with an unknown key it keeps the host it was configured with."""
         key = call.segment("key")
         try:
             opened = await self._context.keys.cdp(key)
@@ -241,7 +241,7 @@ class _Keyed(msgspec.Struct):
 
 
 def _key_in(raw: bytes) -> str:
-    """The write key in a body, as SDKs send it; empty when there is none.
+    """The write key in a body, as SDKs send it; empty when missing.
 
     Raises:
         BadRequest: the body is no JSON object.

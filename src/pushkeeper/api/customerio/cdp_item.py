@@ -30,7 +30,7 @@ _REGISTRATION = "Device Created or Updated"
 _KINDS = ("identify", "track", "page", "screen", "group", "alias")
 # Of objects, content and relationships there is nothing to keep here.
 _IGNORED_EVENTS = frozenset({"Relationship Deleted", "Object Deleted", "Report Content Event"})
-_NOBODY = frozenset({"", "null"})  # what SDKs send of a user whom they do not know
+_NOBODY = frozenset({"", "null"})  # what SDKs send for an unknown user
 _TOKEN = "context.device.token"  # noqa: S105 - a field's name, not a secret
 _READ = frozenset(
     {
@@ -49,7 +49,7 @@ _READ = frozenset(
         "userId",
     }
 )
-DEVICE_FIELDS = ("token", "type")  # what is read of a device that a context names
+DEVICE_FIELDS = ("token", "type")  # the fields read of a device in a context
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -328,7 +328,7 @@ def _anonymous_id(found: object, field: str) -> str | None:
 
 
 def _user(found: object) -> Identifier | None:
-    """Whom a userId names; nobody by none, an empty one and the word null."""
+    """The person that a userId names; None for a missing one, an empty one and the word null."""
     text = validation.optional_text(
         identifiers.number_as_text(found), "userId", max_bytes=identifiers.MAX_ID_BYTES
     )

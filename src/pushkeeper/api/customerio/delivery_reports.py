@@ -1,7 +1,7 @@
-"""What apps tell of their pushes, at paths that need no key: a delivery's id is what opens them.
+"""What apps report about their pushes, on paths that need no key: the delivery ID is the credential.
 
-Whatever comes is answered 200: a phone that reports something odd has nobody to read the refusal, and would send it again.
-Unless it names a delivery of another cell: then it is to be sent again, when the proxy in front of the cells is mended.
+Every report gets 200: nobody reads the error of a phone that sends something invalid, and the phone would retry it.
+The exception is a delivery of another cell: the phone retries it until the proxy in front of the cells is fixed.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def problem(error: PushkeeperError, index: int | None = None) -> dict[str, Any]:
 
 
 class DroppedParts:
-    """What was dropped from one request; `surface` is the API's name."""
+    """What was dropped from one request; `surface` is the name of the API."""
 
     def __init__(self, surface: str, request_id: str, workspace: WorkspaceId | None = None) -> None:
         self._surface = surface

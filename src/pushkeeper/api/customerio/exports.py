@@ -1,4 +1,4 @@
-"""Exports in Customer.io's App API: asked for, looked after, and downloaded by a link that needs no key."""
+"""Exports in Customer.io's App API: requested, polled, and downloaded by a link that needs no key."""
 
 from __future__ import annotations
 

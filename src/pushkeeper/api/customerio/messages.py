@@ -1,4 +1,4 @@
-"""Messages: what was sent, to whom, and the outcome."""
+"""Messages: what was sent, to which person, and the outcome."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WINDOW = timedelta(days=183)  # six months
 _WINDOW_OF_BROADCAST = timedelta(days=366)
 _LAST_ID = (1 << 128) - 1
 _USUAL, _MOST = 50, 1_000
-# Deliveries that Customer.io has of these belong to things that there are none of here.
+# Customer.io's deliveries of these kinds belong to features that Pushkeeper does not have.
 _NEVER_OURS = ("newsletter_id", "content_id")
 # The ids of a template: as a template, a transactional message, or a broadcast and its action.
 _TEMPLATES = ("campaign_id", "action_id", "transactional_id", "template_id")
@@ -75,7 +75,7 @@ class _Messages:
         return response.about(delivery_id, {"archived_message": archived_json(delivery_id, facts, person)})
 
     async def of_person(self, call: Call) -> Response:
-        """What was sent to a person, the newest first."""
+        """Deliveries to a person, newest first."""
         workspace, person = call.workspace_id, await person_of(self._context, call)
         limit, before = validation.page(call.query("limit"), call.query("start"), usual=_USUAL, most=_MOST)
         since, until = _window(call)
@@ -92,7 +92,7 @@ class _Messages:
         return response.of_json({"messages": shown, "next": following})
 
     async def all(self, call: Call) -> Response:
-        """What was sent to anybody, the newest message first."""
+        """Deliveries of the workspace, newest message first."""
         named = next((name for name in _TEMPLATES if call.query(name)), None)
         if any(map(call.query, _NEVER_OURS)):
             return response.of_json({"messages": [], "next": ""})
@@ -121,7 +121,7 @@ class _Messages:
         return [] if found.message_id is None else [found.message_id]
 
     async def of_template(self, call: Call) -> Response:
-        """What was sent from a transactional template."""
+        """Deliveries of a transactional template."""
         number = call.number("template")
         await self._context.services.templates.one(call.workspace_id, number, TemplateKind.TRANSACTIONAL)
         return await self._list(call, _window(call), template_id=number)
@@ -267,7 +267,7 @@ def _window(call: Call, longest: timedelta = _WINDOW) -> tuple[datetime, datetim
 
 
 def _start(text: str | None) -> tuple[UUID, bytes]:
-    """The delivery that a page goes on after: a `next` of ours that was given back as `start`."""
+    """The delivery to continue after: a `next` of ours, given back as `start`."""
     if not text:
         return UUID(int=_LAST_ID), b""
     message, _, device = text.partition(".")

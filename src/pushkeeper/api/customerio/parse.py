@@ -1,4 +1,4 @@
-"""What Customer.io's clients say of people, devices and events, read into what the services take; every field checked."""
+"""Parse people, devices and events in Customer.io's formats into what the services take, validating every field."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def is_false(value: object) -> bool:
 
 
 def registration(given: object, field: str, *, id_field: str, request_id: str) -> Registration:
-    """A device as Customer.io's clients tell of it.
+    """A device in the format of Customer.io's clients.
 
     Two attributes are ours: `app_id` (the bundle id or FCM project that it belongs to) and `apns_environment`
     (production or sandbox). The keys of a browser's subscription are no attributes. Unknown keys beside `attributes` are ignored, as is `_last_status`.

@@ -112,7 +112,7 @@ def topic_json(topic: str) -> dict[str, Any]:
 
 
 def relationships_of(said: Iterable[dict[str, Any]], person: dict[str, str | None]) -> list[dict[str, Any]]:
-    """What is left of relationships once all that was said of them, the oldest first, has been done."""
+    """The relationships that remain after applying all notes, oldest first."""
     known: dict[bytes, dict[str, Any]] = {}
     for item in said:
         gone = item.get("action") == "delete_relationships"

@@ -201,7 +201,7 @@ class _Track:
 
 
 def identifier(call: Call) -> Identifier:
-    """Whom the path names."""
+    """The person in the path."""
     return identifiers.of_path(call.segment("identifier"))
 
 

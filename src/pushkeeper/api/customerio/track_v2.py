@@ -1,4 +1,4 @@
-"""Customer.io's Track API, version 2: one operation, or a batch of them in which each stands or falls by itself."""
+"""Customer.io's Track API, version 2: one operation, or a batch of operations that succeed or fail separately."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def render(error: PushkeeperError, status: int) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """What is said of an object, or of relationships to one: kept as it was said."""
+    """A note about an object, or about relationships to one: stored unchanged."""
 
     said: dict[str, Any]
 

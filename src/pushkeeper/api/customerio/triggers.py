@@ -103,7 +103,7 @@ def request_of(body: dict[str, Any], template_id: int) -> BroadcastRequest:
     Raises:
         BadRequest, TooLarge: a field is malformed, several fields name recipients, or a flag does not apply to the one that does.
     """
-    # The Go client sends an empty filter where none is given: the broadcast's own audience is meant.
+    # The Go client sends an empty filter when none is given: it stands for the broadcast's own audience.
     ways = [way for way in _WAYS if body.get(way) is not None and (way, body[way]) != ("recipients", {})]
     if len(ways) > 1:
         raise BadRequest(ways[1], f"only one of {', '.join(_WAYS)} may name the recipients")

@@ -1,4 +1,4 @@
-"""Our own API for erasing people: asked for, and looked up by its receipt."""
+"""Native API for erasures: request one, and look it up by its receipt."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Erasures:
         )
 
     async def all(self, call: Call) -> Response:
-        """The last ones; with an identifier, those of whoever had it."""
+        """The latest erasures; with an identifier, those of anybody who had it."""
         text = call.queried(ErasuresQuery).identifier
         of = None if text is None else identifiers.of_path(text)
         found = await self._people.receipts(call.workspace_id, of)

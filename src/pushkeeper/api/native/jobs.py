@@ -1,4 +1,4 @@
-"""Our own API for jobs: what waits, runs, is put off or has failed, and why; retried and cancelled."""
+"""Native API for jobs: those that are queued, running, delayed or failed, and why; retry and cancel."""
 
 from __future__ import annotations
 

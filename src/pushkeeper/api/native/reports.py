@@ -41,7 +41,7 @@ _CSV = b"text/csv; charset=utf-8"
 
 
 class Table(NamedTuple):
-    """A report: its rows, all of one kind, and what is said beside them."""
+    """A report: its rows, all of one kind, and the fields beside them."""
 
     kind: type[Struct]
     rows: Sequence[Struct]
@@ -77,7 +77,7 @@ class _Reports:
         self._broadcasts = context.services.broadcasts
 
     async def reach(self, workspace: WorkspaceId, query: ReachQuery) -> Table:
-        """How the workspace stands, and stood."""
+        """Reachability of the workspace, now and over time."""
         standing = await self._reach.now(workspace)
         beside = {
             **asdict(standing.reach),
@@ -120,7 +120,7 @@ class _Reports:
 
 
 def _shown(name: str, kind: type[ReportQuery], read: Read) -> Callable[[Call], Awaitable[Response]]:
-    """A report as JSON under its own name; or its rows as CSV, if that is asked for."""
+    """A report as JSON under its own name, or its rows as CSV on request."""
 
     async def handle(call: Call) -> Response:
         query = call.queried(kind)

@@ -1,4 +1,4 @@
-"""Our own API for strikes that were nobody's fault: what taking them back would change, done, and what was done."""
+"""Native API for reverting bounces that devices did not cause: preview, revert, and list reverts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The description of one operation of our own API, and what paginated operations have in common."""
+"""One operation of the native API, and what paginated operations have in common."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path: what it does, takes and answers.
+    """One method of one path: what it does, its parameters and its responses.
 
     Attributes:
-        id: what generated clients call it.
+        id: its name in generated clients.
         query: the struct that its parameters are read into.
         body: the struct that its body is read into.
         answer: the struct that it answers with, or a schema.

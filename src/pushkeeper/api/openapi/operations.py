@@ -1,4 +1,4 @@
-"""The operations of our own API, by tag: each method of each path, its parameters and responses."""
+"""The operations of the native API, by tag: each method of each path, its parameters and responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pushkeeper demo`: the service and the simulators as processes of their own, and a story told to them over HTTP."""
+"""`pushkeeper demo`: the service and the simulators as separate processes, and a scripted story sent to them over HTTP."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _leave(*_: object) -> NoReturn:
 
 @contextmanager
 def _process(*command: str) -> Iterator[dict[str, Any]]:
-    """A `pushkeeper … --json` of our own: what it said when it was ready; ended with us, by its pid."""
+    """Start `pushkeeper … --json` and return what it printed when ready; it ends with this process."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("PUSHKEEPER_")}
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "pushkeeper", *command, "--json"],

@@ -187,7 +187,7 @@ class DemoDevices:
         self._all(call, phones, label)
 
     def push(self, title: str, label: str) -> None:
-        """One push to every phone, and wait until the service knows what came of each."""
+        """Send one push to every phone, and wait until the service has every outcome."""
 
         def call(phone: Phone) -> None:
             body = {

@@ -1,8 +1,8 @@
 """The decision table: every provider response, and how Pushkeeper handles it.
 
-The verdicts (`providers/*/verdict.py`), the retries (`core/delivery/retry.py`) and the lanes (`worker/lanes.py`) are the rules; this
-is what they come to, for whoever reads a push's `reason`: each row has a code, which is what is stored, counted and shown
-(`core/delivery/reason_codes.py`). Each row is held by a test from end to end.
+The verdicts (`providers/*/verdict.py`), the retries (`core/delivery/retry.py`) and the lanes (`worker/lanes.py`) are
+the rules; the table documents their results for readers of a push's `reason`: each row has a code, which is stored,
+counted and shown (`core/delivery/reason_codes.py`), and an end-to-end test.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class DeliveryId:
 
 @dataclass(frozen=True, slots=True)
 class UnsignedId:
-    """What an id of release 0.1 says: whoever knows one person's can make those of all others."""
+    """A delivery ID of release 0.1. It is not signed: anybody who knows one can construct others."""
 
     message_id: UUID
     person_id: PersonId
@@ -71,7 +71,7 @@ class DeliveryIds:
         return DeliveryId(WorkspaceId(workspace), UUID(bytes=message), PersonId(person), text)
 
     def read_of(self, workspace: WorkspaceId, text: str) -> DeliveryId | None:
-        """The delivery that a caller who has a key of this workspace means, by an id of any release."""
+        """The delivery of an ID of any release, for a caller with a key of this workspace."""
         found = self.read(text)
         if found is not None:
             return found if found.workspace_id == workspace else None

@@ -55,13 +55,13 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """How a device stands.
+    """The state of a device.
 
-    Here the generation counts the registrations; the store numbers them so that a device which was deleted and comes
-    back has none of its former numbers. Only whether two are the same is ever asked.
+    Here the generation counts the registrations; the store numbers them so that a device which was deleted and
+    returns has none of its previous numbers. Generations are only compared for equality.
 
-    `stale_generation` is the generation that has already had a refusal older than its registration: a second one is a
-    strike (`apns_unregistered_stale`). `struck_at` is when the last strike was counted.
+    `stale_generation` is the generation that already had a rejection older than its registration: a second one is a
+    bounce (`apns_unregistered_stale`). `struck_at` is when the last bounce was counted.
     """
 
     status: LastStatus = LastStatus.UNUSED
@@ -71,7 +71,7 @@ class DeviceState:
     struck_at: datetime | None = field(default=None, compare=False)
 
 
-# A strike is not in it: how many suppress is the workspace's choice (`refused`).
+# Bounces are not in it: how many suppress is a workspace option (`refused`).
 _AFTER: dict[tuple[LastStatus, Event], LastStatus] = {
     (LastStatus.UNUSED, Event.ACCEPTED): LastStatus.SENT,
     (LastStatus.SENT, Event.ACCEPTED): LastStatus.SENT,
@@ -85,7 +85,7 @@ _AFTER: dict[tuple[LastStatus, Event], LastStatus] = {
 
 
 def registered(state: DeviceState) -> DeviceState:
-    """The standing after the same token was registered or identified again: a new generation, without strikes."""
+    """The state after the same token was registered or identified again: a new generation, without bounces."""
     return DeviceState(
         status=_AFTER[state.status, Event.IDENTIFIED],
         generation=state.generation + 1,
@@ -108,10 +108,10 @@ def refused(
     at: datetime | None = None,
     options: Suppression = DOCUMENTED,
 ) -> DeviceState | None:
-    """The standing after a strike: a push sent to this generation was finally refused because of the device.
+    """The state after a bounce: a push sent to this generation was finally rejected because of the device.
 
-    `definite` says that the provider names the device as gone, `at` is when it said so (None: long after the last
-    one). None when the device is to be deleted.
+    `definite` means that the provider reports the device as gone, `at` is since when (None: long after the last
+    bounce). None when the device is to be deleted.
     """
     if generation != state.generation:
         return state
@@ -142,7 +142,7 @@ def refused_as_stale(
     at: datetime | None = None,
     options: Suppression = DOCUMENTED,
 ) -> DeviceState | None:
-    """The standing after a refusal that is older than the registration: noted once, a strike the second time."""
+    """The state after a rejection older than the registration: noted the first time, a bounce the second time."""
     if generation != state.generation:
         return state
     if state.stale_generation == generation:

@@ -1,7 +1,7 @@
-"""Who is left out of a message and why: one rule, asked at the last hop, before a broadcast, and by whoever asks why.
+"""Eligibility: whether a device is skipped and why. One rule for the final check, estimates and explanations.
 
-Statements that look at many devices ask the database's `skip_reason` (migration 31), which is this rule up to what the content
-says. A property test holds the two equal.
+Statements over many devices use the database's `skip_reason` (migration 31), which is this rule except for the
+content. A property test proves them equal.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class SkipReason(StrEnum):
 
 
 class Device(Protocol):
-    """What of a device, and of its person, decides.
+    """What decides about a device and its person.
 
-    `is_theirs` says that the device is still the person's whom the message is for; `same_phone` that this person has the same
-    phone under a later token.
+    `is_theirs`: the device still belongs to the recipient. `same_phone`: the recipient has the same phone under a
+    later token.
     """
 
     @property
@@ -73,7 +73,7 @@ class Message(Protocol):
 
 
 def skip_reason(known: str | None, platform: Platform, content: Content | None) -> SkipReason | None:
-    """The first reason not to send to a device that is there, given the one that the database knows; None when there is none."""
+    """The first reason to skip an existing device, given the one that the database found; None to send."""
     if known is not None:
         return SkipReason(known)
     if content is not None and not content.has_content_for(platform):

@@ -16,7 +16,7 @@ import msgspec
 
 
 class Certainty(StrEnum):
-    """How surely a refusal speaks of the device."""
+    """How certain a rejection is about the device."""
 
     DEFINITE = "definite"  # the provider names the device as gone: a strike
     AMBIGUOUS = (
@@ -33,7 +33,7 @@ class Scope(StrEnum):
     DEVICE = "device"
     CREDENTIAL = "credential"
     TOPIC = "topic"
-    APPLE_LEG = "apple_leg"  # FCM's copy of the Apple key: Android goes on
+    APPLE_LEG = "apple_leg"  # FCM's copy of the Apple key: Android continues
     ENDPOINT = "endpoint"
 
 
@@ -66,7 +66,7 @@ class Jitter(StrEnum):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The provider took the push. It is not delivered until the app says so."""
+    """The provider accepted the push. It counts as delivered only when the app reports so."""
 
     provider_id: str = ""
     dry_run: bool = False
@@ -92,15 +92,14 @@ class BadMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class BadCredentials(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The fault is a key's, a topic's or a project's: no device changes, the push is held.
+    """A key, a topic or a project is at fault: no device changes, the push is held.
 
     Attributes:
         scope: what is refused.
-        heal: what the sender may do about it, once, before the push is held.
-        probe_after_s: how long the route rests before a probe may ask whether it is well again; None when a probe
-            could not tell.
-        believed_from: how many distinct devices' pushes must be refused so before the route pauses, where a
-            single answer may not be the provider's; until then each waits a minute, uncharged.
+        heal: what the sender can do about it, once, before the push is held.
+        probe_after_s: how long the route rests before a probe may check whether it works again; None when a probe can't tell.
+        believed_from: rejections of distinct devices needed before the route pauses, where a single response may not
+            be the provider's; until then each push waits a minute, uncharged.
     """
 
     scope: Scope
@@ -146,15 +145,15 @@ Outcome: TypeAlias = Accepted | Refused | BadMessage | BadCredentials | Throttle
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Our reading of one answer, beside what was read: a closed copy of somebody's vocabulary goes stale.
+    """Our reading of one provider response, beside the raw response: a provider's vocabulary grows.
 
     Attributes:
-        code: the reason code of the row of the decision table that decided (`apns_unregistered`).
-        status: HTTP status, or None when there was no answer.
-        reason: the provider's own word (`UNREGISTERED`, `BadDeviceToken`), or ours for a silence.
-        detail: the provider's own sentence or body, cut to 300 characters, tokens masked.
+        code: the reason code of the row in the decision table (`apns_unregistered`).
+        status: HTTP status, or None without a response.
+        reason: the provider's reason (`UNREGISTERED`, `BadDeviceToken`), or ours without a response.
+        detail: the provider's message or body, cut to 300 characters, tokens masked.
         alert: why an operator should look, or "".
-        said_at: the provider's own clock, where a probe's answer tells it.
+        said_at: the provider's clock, where a probe's response has it.
     """
 
     code: str
@@ -167,9 +166,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def our_fault(code: str, error: Exception) -> Verdict:
-    """The verdict on a push of which nothing more is known, by an error of our own: it fails alone, and no device changes.
+    """The verdict on a push that failed because of an internal error: it fails alone, and no device changes.
 
-    `code` is `unsendable` for one that never left, `not_understood` for one whose answer could not be read.
+    `code` is `unsendable` for a push that was not sent, `not_understood` for a response that could not be read.
     """
     outcome = BadMessage(malformed=False, unclassified=True)
     return Verdict(code=code, outcome=outcome, reason=code, detail=type(error).__name__)

@@ -57,7 +57,7 @@ class Bucket:
         return True
 
     def owe(self, count: int) -> None:
-        """Take so many in advance: there are none until they have come."""
+        """Take tokens in advance: none are available until they have been refilled."""
         self.tokens -= count
 
     def empty_for_s(self, per_s: float) -> float:
@@ -66,7 +66,7 @@ class Bucket:
 
 
 class Tally:
-    """How often something happened within the last so many seconds, in steps of a tenth of them."""
+    """The number of events within a window of seconds, in steps of a tenth of it."""
 
     __slots__ = ("_counts", "_span_s", "_step_s", "_total")
 
@@ -91,9 +91,9 @@ class Tally:
 
 
 class RetryBudget:
-    """Retries may be a tenth of what was sent for the first time within the last minute, and ten a second besides.
+    """Retries may be a tenth of the first attempts of the last minute, plus ten a second.
 
-    Without it an outage is answered with more requests than there were before it.
+    Without it an outage would be answered with more requests than before.
     """
 
     SHARE = 0.1
@@ -119,7 +119,7 @@ class RetryBudget:
 
 
 class Phase(StrEnum):
-    """How a breaker stands."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"  # all goes through
     OPEN = "open"  # nothing does, for a while
@@ -162,7 +162,7 @@ class Breaker:
         """A request failed; True when the breaker opened by it."""
         match self.phase(now):
             case Phase.OPEN:
-                return False  # what was under way when it opened says nothing new
+                return False  # requests in flight when it opened say nothing new
             case Phase.HALF_OPEN:
                 self._open(now)
                 return True
@@ -180,10 +180,10 @@ class Breaker:
 
 
 class DevicePace:
-    """No device gets more than half of what FCM lets one have: 120 a minute, 2,500 an hour.
+    """Limits a device to half of FCM's limits: 120 a minute, 2,500 an hour.
 
-    Counted in a table of a million places by hash, so that a fleet of any size costs three megabytes; two devices in
-    one place only make the bound tighter, and it is far above what shared places come to.
+    Counted in a table of a million slots by hash, so that a fleet of any size costs three megabytes; two devices in
+    one slot only make the limit stricter, and shared slots stay far below it.
     """
 
     A_MINUTE = 120

@@ -41,18 +41,18 @@ OWN: Mapping[str, str] = {
 MEANINGS: Mapping[str, str] = {**{row.code: row.meaning for row in decision_table.TABLE}, **OWN}
 """Every code with its meaning, as a phrase."""
 
-OTHER = "other"  # what counts of reasons say of one that has no code
+OTHER = "other"  # the code in counts of rows that have none
 
 
 class Answers(NamedTuple):
-    """Answers of a push service, as they are kept with a strike; `reasons` are its own words, None for any."""
+    """Provider responses as they are stored with a bounce; `reasons` are the provider's, None for any."""
 
     provider: str
     statuses: tuple[int, ...]
     reasons: tuple[str, ...] | None = None
 
 
-# What is kept of a strike is the push service's answer. The codes of a 410 of Apple's differ by times that are not kept.
+# A bounce is stored with the provider's response. The codes of a 410 of Apple's differ by times that are not kept.
 STRIKES: Mapping[str, Answers] = {
     "apns_bad_device_token": Answers("apns", (400,), ("BadDeviceToken", "InvalidToken")),
     "apns_device_token_not_for_topic": Answers("apns", (400,), ("DeviceTokenNotForTopic",)),
@@ -68,5 +68,5 @@ STRIKES: Mapping[str, Answers] = {
 
 
 def similar(text: str) -> str | None:
-    """The reason code of strikes that somebody may have meant."""
+    """The reason code of bounces that a filter may select."""
     return next(iter(get_close_matches(text.lower(), STRIKES, n=1, cutoff=0.5)), None)

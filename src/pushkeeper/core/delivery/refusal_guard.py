@@ -1,4 +1,4 @@
-"""The fleet guard: a wave of refusals that may be our own setting's fault is not believed (contract, 5.4). Pure."""
+"""The rejection guard: a wave of rejections that our own configuration may have caused is held for a decision. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pushkeeper.core.model import DeviceId
 
 
 class Result(StrEnum):
-    """What an answer says of a route's health."""
+    """What a response says about a route's health."""
 
     ACCEPTED = "accepted"
     AMBIGUOUS = "ambiguous"  # "this token is wrong" or "your setting is wrong"
@@ -65,7 +65,7 @@ class RefusalGuard:
         self._forget(now)
 
     def wave(self, norm: float) -> Wave | None:
-        """What the window amounts to; `norm` is the share of ambiguous refusals that is usual for this route."""
+        """The state of the window; `norm` is the usual share of ambiguous rejections on this route."""
         seen, bars = len(self._results), self._bars
         if len(self._devices[Result.AMBIGUOUS]) >= bars.ambiguous_devices:
             share = self._refusals[Result.AMBIGUOUS] / seen

@@ -1,8 +1,8 @@
-"""What to do with a push once its outcome is known: settle it, try again at a time, or hold it.
+"""What to do with a push once its outcome is known: settle it, retry it at a time, or hold it.
 
-Arithmetic alone: whoever calls brings the time and the jitter, and acts on what comes back. The waits are those of
-the decision table, with the providers' own floors: Google asks never to come back sooner than 10 s after a 5xx and
-60 s after a 429, so full jitter here spreads between the first wait and the grown one, not from zero.
+Arithmetic only: the caller passes the time and the jitter, and acts on the decision. The waits are those of the
+decision table, with the providers' own minimums: Google asks for at least 10 s after a 5xx and 60 s after a 429, so
+that full jitter spreads between the first wait and the grown one, not from zero.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ class Hold(StrEnum):
     """Why a push is held."""
 
     CREDENTIALS = "credentials"  # the route's key, topic or project is refused; an operator's change frees it
-    UNTRUSTED = "untrusted"  # whoever answers is not the provider: interception, or a clock far off
+    UNTRUSTED = "untrusted"  # the peer is not the provider: interception, or a clock far off
     UNPROVEN = "unproven"  # a refusal that may be our setting's fault, on a route that has accepted nothing
-    GUARDED = "guard"  # such a refusal in a wave of them: an operator says whose fault it was
+    GUARDED = "guard"  # such a rejection in a wave of them: an operator decides on the cause
 
     @property
     def keeps_the_verdict(self) -> bool:
-        """Whether the answer itself is kept, to be applied or discarded; else the push is to be sent again."""
+        """Whether the response is kept, to be applied or discarded; otherwise the push is sent again."""
         return self in {Hold.UNPROVEN, Hold.GUARDED}
 
 
@@ -190,7 +190,7 @@ class _Clock(msgspec.Struct, frozen=True, gc=False):
     def retry(self, wait_s: float, *, at_least_s: float | None = None, charged: bool = True) -> Decision:
         wait_s = max(wait_s, at_least_s or 0.0)
         # Seconds are compared before a date is made of them, as a wait may be longer than dates reach; and the date
-        # after that, as it is rounded to microseconds.
+        # later, as times are rounded to microseconds.
         if wait_s >= (self.deadline - self.attempt.ended_at).total_seconds():
             return Settled(end=End.EXPIRED)
         due_at = self.attempt.ended_at + timedelta(seconds=wait_s)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RoutedDevice(Protocol):
-    """What of a device decides its route.
+    """The fields of a device that decide its route.
 
     Attributes:
         app, environment: "" when the device does not say.
@@ -29,7 +29,7 @@ class RoutedDevice(Protocol):
 
 
 class RouteTarget(Protocol):
-    """What of a route decides for whom it is."""
+    """The fields of a route that decide which devices it is for."""
 
     @property
     def provider(self) -> Provider: ...
@@ -64,9 +64,10 @@ class RouteTable(Generic[AnyWay]):
 def choose_route(device: RoutedDevice, routes: Sequence[AnyWay]) -> AnyWay | None:
     """The route for a device among its workspace's: None rather than a guess between several.
 
-    An iPhone's token goes only to the service that can have issued it: any other would reject it as a bad token, through no
-    fault of the device. A token of neither shape goes by FCM's Apple leg if there is one, and otherwise by APNs. A device
-    that does not say its app or environment takes the only one there is, and of the two environments production.
+    An iPhone's token goes only to the service that can have issued it: any other would reject it as a bad token,
+    which says nothing about the device. A token of neither shape goes by FCM's Apple leg if there is one, and
+    otherwise by APNs. A device without app or environment takes the only route there is, and of the two environments
+    production.
     """
     fitting = _fitting(device, routes)
     return fitting[0] if len(fitting) == 1 else None

@@ -1,7 +1,7 @@
-"""The ledger of a device: what its history comes to, with strikes taken back or without. Pure.
+"""Replay a device's history into its status, with or without reverted bounces. Pure.
 
-A device's status is what the lines of its history come to, one after the other. A strike that was undone counts no more;
-the line that says so is only told, as the strikes are what it was about.
+A device's status is the result of its history, line by line. A reverted bounce no longer counts; the line of the
+revert itself changes nothing, as its bounces already don't count.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a device's history.
 
     Attributes:
-        number: which it is.
-        to_status: None of a device that is gone.
-        strikes: that it had by this; None of lines that do not say.
-        undone: somebody took the strike back.
+        number: its number.
+        to_status: None for a deleted device.
+        strikes: consecutive bounces after this line; None for lines that don't record it.
+        undone: the bounce was reverted.
     """
 
     number: int
@@ -43,7 +43,7 @@ class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayedStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a device stands by its history; `struck_at` and `reason` are of the last strike that counts."""
+    """The state of a device by its history; `struck_at` and `reason` are of the last bounce that counts."""
 
     status: LastStatus
     strikes: int = 0
@@ -61,12 +61,12 @@ class StrikeFilter(StrEnum):
 def fold(
     lines: Iterable[HistoryEvent], *, suppress_after: int, without: frozenset[int] = frozenset()
 ) -> ReplayedStatus | None:
-    """What lines come to, the oldest first; None of a device that is gone, or of which nothing is known.
+    """The state after these lines, oldest first; None of a deleted device, or without lines.
 
     Args:
-        lines: of one device; where the oldest are kept no more, it begins as the first that is left says.
-        suppress_after: how many strikes suppress.
-        without: the numbers of strikes that are left out besides those that were undone.
+        lines: of one device; if the oldest are deleted, the first line's own state is the start.
+        suppress_after: consecutive bounces that suppress.
+        without: numbers of bounces to ignore besides the reverted ones.
     """
     balance: ReplayedStatus | None = None
     recorded: int | None = None
@@ -80,7 +80,7 @@ def fold(
 
 
 def _is_strike(line: HistoryEvent, recorded: int | None) -> bool:
-    """Whether a push service refused the device by it, and that counted; `recorded` are the strikes of the line before.
+    """Whether the line is a bounce that counted; `recorded` are the bounces of the line before. The first stale one is only noted.
 
     The first doubt about the registration is only noted.
     """
@@ -115,10 +115,10 @@ def _after(
 def _registered(balance: ReplayedStatus | None, line: HistoryEvent) -> ReplayedStatus:
     status = line.to_status or LastStatus.UNUSED
     if status in _CLEAN:
-        # A revived device was sent before, or not: as it stands now, which taking strikes back may have changed.
+        # Whether a reactivated device had been sent to depends on its current state, which reverts may have changed.
         revived = balance is not None and line.event not in _NEW and balance.status is LastStatus.SENT
         return ReplayedStatus(status=LastStatus.SENT if revived else status)
-    # A merge hands a device on as it is.
+    # A merge keeps the device unchanged.
     return balance or ReplayedStatus(status=status, strikes=line.strikes or 1)
 
 

@@ -17,9 +17,9 @@ class Spelled(msgspec.Struct, frozen=True, kw_only=True):
     """A device as it is registered.
 
     Attributes:
-        key: the device's key by the canonical token, where it is its person's alone.
-        shared_key: that of this person's device where people share the token.
-        shared: whether it has a key that holds its person too.
+        key: its key by the canonical token, if it has one owner.
+        shared_key: the key of this person's device, if people share the token.
+        shared: whether its key includes the person.
     """
 
     device_id: DeviceId

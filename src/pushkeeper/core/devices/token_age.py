@@ -1,6 +1,6 @@
 """Ages of tokens, and when FCM expires them. Pure.
 
-Registrations of Android apps expire at FCM when they were not used for 270 days, and are refused from then on as if the app
+Registrations of Android apps expire at FCM when they were not used for 270 days, and are rejected from then on as if the app
 were uninstalled; neither FCM nor APNs has such a clock for iPhones.
 """
 

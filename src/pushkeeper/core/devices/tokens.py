@@ -1,8 +1,7 @@
-"""Spellings of push tokens: which are the same token, and which texts can't be one. Pure.
+"""Spellings of push tokens: which texts are the same token, and which can't be one. Pure.
 
-An APNs token is bytes, written in hexadecimal: in capitals or not, and by some apps as their language prints bytes
-(`<1e21b0c5 …>`, `1E-21-B0-…`). All of these are one phone. Any other token is compared as it stands, without the blanks
-around it.
+An APNs token is bytes in hexadecimal: in capitals or not, and in some apps as their language prints bytes (`<1e21b0c5
+…>`, `1E-21-B0-…`). All of these are one phone. Other tokens are compared verbatim, without surrounding blanks.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def canonical(text: str) -> str:
 
 
 def token_of(text: str) -> Token:
-    """The canonical token of a text; a text that can't be a token is looked up, and deleted, as it is."""
+    """The canonical token of a text; a text that can't be a token is looked up, and deleted, verbatim."""
     return Token(canonical(text))
 
 

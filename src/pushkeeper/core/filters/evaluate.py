@@ -1,4 +1,4 @@
-"""Whether a filter is true of a person or of a device, and which clause of it is not."""
+"""Evaluate a filter for a person or a device, and find the clause that does not match."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _MISSING = object()
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):
-    """What is known of a device: its own fields (times as datetimes; what is not known is left out), and attributes."""
+    """The values of a device: its own fields (times as datetimes; unknown ones are missing), and attributes."""
 
     fields: Mapping[str, str | int | datetime]
     attributes: Mapping[str, Any] = {}
@@ -62,7 +62,7 @@ class PerformedEvent(msgspec.Struct, frozen=True):
 
 
 class PersonFacts(msgspec.Struct, frozen=True):
-    """What is known of a person: what they are known by, attributes as JSON, segments, devices and what they did."""
+    """The values of a person: identifiers, attributes as JSON, segments, devices and events."""
 
     identifiers: Mapping[str, str]
     attributes: Mapping[str, Any]
@@ -72,7 +72,7 @@ class PersonFacts(msgspec.Struct, frozen=True):
 
 
 class EvaluationContext(msgspec.Struct, frozen=True):
-    """Of whom a filter is to be true, and when: of a person, or of one of their devices.
+    """What a filter is evaluated for: a person, or one of their devices, and when.
 
     Attributes:
         now: the time that `within` counts back from.

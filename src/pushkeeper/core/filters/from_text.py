@@ -1,7 +1,7 @@
 """The filter language as people type it: `platform = ios and app_version < 4.2 and person.plan = "pro"`.
 
-Names are of the device, or with `person.` before them of the person. Conditions on devices that stand together are about
-one and the same device.
+A name is a field of the device or, after `person.`, of the person. Conditions on devices that are joined apply to the
+same device.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class _Parser:
         return token
 
     def _takes(self, *texts: str) -> str | None:
-        """The next piece, if it is one of these, which are said without quotation marks."""
+        """The next token, if it is one of these unquoted words."""
         token = self._seen
         if token.kind in ("quoted", "end") or token.text.lower() not in texts:
             return None
@@ -172,7 +172,7 @@ class _Parser:
         return self._named(following) or self._condition()
 
     def _named(self, following: _Token) -> Node | None:
-        """A segment or an event, if that is what is said: their words may be fields as well."""
+        """A segment or an event, if one follows: these words can be fields as well."""
         if following.kind in ("word", "quoted") and following.text.lower() not in RESERVED:
             if self._takes("segment"):
                 return InSegment(self._count("a segment number", most=(1 << 63) - 1))
@@ -212,7 +212,7 @@ class _Parser:
         if self._takes("within"):
             given["within_last_s"] = self._duration()
         found = self._read(lambda: from_json.read({"event": given}), token)
-        assert isinstance(found, Performed)  # noqa: S101 - that is what was asked to be read
+        assert isinstance(found, Performed)  # noqa: S101 - the caller checked it
         return found
 
     def _condition(self) -> Node:
@@ -228,7 +228,7 @@ class _Parser:
         if start.kind == "word" and name.startswith(("person.", "device.")):
             whose, _, name = name.partition(".")
             of_device = whose == "device"
-            # person."first name" is said in two pieces.
+            # person."first name" is two tokens.
             if not name and self._seen.kind == "quoted":
                 name = self._value("a field")
         if not name or name == from_json.OWN_ATTRIBUTE:
@@ -314,7 +314,7 @@ def _only_devices(node: Node) -> bool:
 
 
 def _of_devices(node: Node) -> Node:
-    """The tree with what stands together on devices said of one device."""
+    """The tree with joined device conditions applied to one device."""
     if _only_devices(node):
         return DeviceCondition(node)
     match node:

@@ -90,7 +90,7 @@ class Time(msgspec.Struct, frozen=True):
 
 
 class WithinLast(msgspec.Struct, frozen=True):
-    """It is a time of the last so many seconds."""
+    """A time within the last number of seconds."""
 
     seconds: int
 
@@ -139,7 +139,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class DeviceCondition(msgspec.Struct, frozen=True):
-    """What is to be true of one and the same device; `match` says of how many of a person's."""
+    """Conditions for one device; `match` says how many of a person's devices must meet them."""
 
     node: Node
     match: Match = Match.ANY
@@ -156,9 +156,9 @@ class Performed(msgspec.Struct, frozen=True):
 
 
 class SavedAudience(msgspec.Struct, frozen=True):
-    """To be in a saved audience: its own filter, read as it says itself, whatever it stands in.
+    """Membership in a saved audience: its own filter, evaluated in its own unit regardless of where it is used.
 
-    One of people is true of all devices that they have; one of devices is true of people who have such a device.
+    An audience of people matches all devices of its people; one of devices matches people with such a device.
     """
 
     segment_id: int

@@ -1,4 +1,4 @@
-"""Filters that name saved audiences: the audiences' own filters are put in, as they stand when it is asked."""
+"""Filters that name saved audiences: the audiences' current filters are inserted."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _negated(inner: Node) -> str:
 
 
 def _of_device(node: Node) -> Node:
-    """What is asked of a device, with a condition in the place of none at all."""
+    """A device condition as text, with a placeholder for an empty one."""
     match node:
         case And(()):
             return _ANY_DEVICE

@@ -1,7 +1,6 @@
-"""What a text or a value of JSON stands for when it is compared: a truth, a number, a version, a time.
+"""How text and JSON values are compared: as booleans, numbers, versions or times.
 
-What JSON values stand for is also said in SQL, by the functions of migrations 0007 and 0011; the property tests hold both to one
-answer.
+The same rules exist in SQL, in the functions of migrations 0007 and 0011; property tests prove them equal.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _TIME = re.compile(
 
 
 def meanings(value: str) -> tuple[str | float | bool, ...]:
-    """What a text may stand for in JSON: itself, and the number or the truth that it spells; lists and objects never."""
+    """The JSON values that a text can equal: itself, and the number or boolean that it spells; never a list or an object."""
     if value not in ("true", "false") and not _NUMBER.fullmatch(value):
         return (value,)
     return (value, msgspec.json.decode(value))
@@ -58,9 +57,9 @@ def version(value: object) -> Version | None:
 
 
 def seconds(value: object) -> Decimal | None:
-    """The time that a value of JSON stands for, in seconds since 1970: such a number, or a text as ISO 8601 has it.
+    """The time of a JSON value, in seconds since 1970: a number, or ISO 8601 text.
 
-    A text without a time zone is of UTC, and one without a time of day its midnight.
+    Text without a time zone is UTC, and without a time of day it is midnight.
     """
     if isinstance(value, str) and not _UNIX.fullmatch(value):
         return _moment(value)
@@ -75,7 +74,7 @@ def seconds_of(moment: datetime) -> Decimal:
 
 
 def moment_of(found: Decimal) -> datetime:
-    """The moment of so many seconds since 1970, to the microsecond."""
+    """The time of a number of seconds since 1970, to the microsecond."""
     return datetime.fromtimestamp(int(found), UTC).replace(microsecond=int(found % 1 * 1_000_000))
 
 

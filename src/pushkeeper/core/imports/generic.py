@@ -1,4 +1,4 @@
-"""Any other file: columns of our own names, or a mapping from them to the file's. Pure."""
+"""Any other file: columns with Pushkeeper's names, or a mapping from them to the file's. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class BadMapping(Exception):
 
 
 def mapping(text: str) -> Mapping:
-    """A mapping from its TOML.
+    """Parse a mapping from TOML. `BadMapping` if it is not TOML, or has an unknown name.
 
     `BadMapping` where it is not TOML, or has a name that is none of ours.
     """

@@ -86,7 +86,7 @@ def _nested(record: Record) -> Record:
 
 
 def _path(name: str) -> list[str]:
-    """The keys that a column's name stands for; names of attributes may have dots of their own."""
+    """The path of keys in a column's name; attribute names may contain dots."""
     for prefix in _OBJECTS:
         if name.startswith(f"{prefix}."):
             return [*prefix.split("."), name.removeprefix(f"{prefix}.")]

@@ -45,7 +45,7 @@ csv.field_size_limit(MAX_RECORD_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A record, or why there is none, and the line on which it begins."""
+    """A record, or why it is invalid, and the line on which it begins."""
 
     line: int
     record: Record | Skip
@@ -131,7 +131,7 @@ def _text(file: BinaryIO) -> io.TextIOWrapper:
     begin = opened.read(3)
     opened.seek(0)
     encoding = next((name for bom, name in _BOMS if begin.startswith(bom)), "utf-8")
-    # Bytes that are no text stay in their record, which is refused for them; lines end as the file ends them.
+    # Bytes that are no text stay in their record, which is skipped for them; lines end as the file ends them.
     return io.TextIOWrapper(
         io.BufferedReader(_Bounded(opened)), encoding=encoding, errors="surrogateescape", newline=""
     )
@@ -216,14 +216,14 @@ class _Buffer:
         self._at = 0
 
     def skip_opening(self) -> None:
-        """Go on behind the bracket that opens the records."""
+        """Skip past the bracket that opens the records."""
         self._text = self._text.removeprefix("\ufeff")
         found = _WRAPPER.match(self._text) or re.match(r"\s*\[", self._text)
         if found:
             self._go_to(found.end())
 
     def skip_closing(self) -> bool:
-        """At the end of an array: go on behind what closes it, and behind the opening of another one."""
+        """At the end of an array: skip past its closing bracket, and the opening one of the next."""
         if self._text[self._at] not in "]}":
             return False
         self.fill()

@@ -39,11 +39,11 @@ class SkipReason(StrEnum):
 
 
 class Skip(Exception):
-    """A record, or a device of it, that is left out.
+    """A record, or one of its devices, that is skipped.
 
     Attributes:
-        field: the field of the record that is to blame; "" for all of it.
-        detail: what was found there; never a whole token.
+        field: the invalid field of the record; "" for the whole record.
+        detail: the value that was found; never a whole token.
     """
 
     def __init__(self, reason: SkipReason, field: str = "", detail: str = "") -> None:
@@ -54,7 +54,7 @@ class Skip(Exception):
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator says of a file beside what is in it.
+    """An operator's options for an import.
 
     Attributes:
         app: the bundle id or FCM project of devices whose record does not name one.
@@ -93,7 +93,7 @@ class ImportedPerson(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportedDevice(msgspec.Struct, frozen=True, kw_only=True):
-    """A device; its token is as the vendor wrote it, its attributes are not checked yet.
+    """A device; its token as the vendor wrote it, its attributes not validated yet.
 
     Attributes:
         last_used: None where the vendor does not say.

@@ -25,9 +25,9 @@ _TIME = re.compile(
 
 
 def text(record: Record, field: str) -> str | None:
-    """A field's text without the blanks around it; None where there is none. A whole number is the text of it.
+    """A field's text without surrounding blanks; None if empty. A whole number is its text.
 
-    `Skip` where it is something else.
+    `Skip` if it is something else.
     """
     value = record.get(field)
     if value is None:
@@ -42,9 +42,9 @@ def text(record: Record, field: str) -> str | None:
 
 
 def flag(record: Record, field: str) -> bool | None:
-    """A field that is true or false, by any of the words for it; None where there is none.
+    """A boolean field, by any of the usual words; None if empty.
 
-    `Skip` where it is neither.
+    `Skip` if it is neither.
     """
     value = record.get(field)
     if value is None or isinstance(value, bool):
@@ -58,9 +58,9 @@ def flag(record: Record, field: str) -> bool | None:
 
 
 def json_object(record: Record, field: str) -> dict[str, Any]:
-    """An object, or the JSON text of one; an empty one where there is none.
+    """An object, or the JSON text of one; an empty one if missing.
 
-    `Skip` where it is neither.
+    `Skip` if it is neither.
     """
     value = record.get(field)
     if isinstance(value, str):
@@ -78,9 +78,9 @@ def json_object(record: Record, field: str) -> dict[str, Any]:
 
 
 def time(record: Record, field: str) -> datetime | None:
-    """A time: as text, as seconds or milliseconds since 1970, or as Parse and MongoDB wrap one; None where there is none.
+    """A time: text, seconds or milliseconds since 1970, or wrapped as by Parse and MongoDB; None if empty.
 
-    `Skip` where it is not a time.
+    `Skip` if it is not a time.
     """
     value = record.get(field)
     while isinstance(value, dict):

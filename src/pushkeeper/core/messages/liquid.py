@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MAX_ROUNDS = 5_000  # of loops within one another, multiplied
 _MAX_CACHED_CHARACTERS = 400_000  # of sources; a compiled text takes some 130 bytes for each
 _PER_TEXT = 100
-_MAX_MESSAGE_CHARACTERS = 300  # it may quote what was written
+_MAX_MESSAGE_CHARACTERS = 300  # it may quote the template
 _QUICK_TAGS = frozenset(
     {"#", "assign", "capture", "case", "comment", "decrement", "echo", "if", "increment", "liquid", "unless"}
 )

@@ -109,7 +109,7 @@ class Context(RenderContext):
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
         """What a variable's path leads to."""
         found = super().get(path, token=token, default=default)
-        # Each loop that it stands in puts a scope in front of those that it is looked for in.
+        # Each enclosing loop adds a scope to the lookup.
         self.budget.charge(2 * self.scope.size())
         self.budget.charge_for(found)
         return found
@@ -117,7 +117,7 @@ class Context(RenderContext):
     def loop(
         self, namespace: Mapping[str, object], forloop: ForLoop | TableRow
     ) -> _GeneratorContextManager[RenderContext]:
-        """Charge for the rounds of a loop beforehand; what is in it is charged for as it is rendered."""
+        """Charge for a loop's iterations in advance; its body is charged as it is rendered."""
         self.budget.charge(_PER_ROUND * forloop.length)
         return super().loop(namespace, forloop)
 
@@ -236,7 +236,7 @@ def _uniq(sequence: list[Any], key: object = None) -> list[object]:
 
 
 class _Missing:
-    """What stands for a property that an element does not have."""
+    """The value of a property that an element does not have."""
 
 
 def _hashable(value: object) -> object:

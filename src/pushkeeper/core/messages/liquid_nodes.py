@@ -41,7 +41,7 @@ class ChargedTag(Tag):
 
 
 class ChargedNode(Node):
-    """A node that costs what there is of it, without the nodes in it that are charged for by themselves."""
+    """A node that costs its size, without child nodes that are charged separately."""
 
     __slots__ = ("_node", "_units")
 

@@ -56,7 +56,7 @@ def _end_of(text: str, start: int) -> int:
 
 
 def _after_verbatim(text: str, start: int, at: int) -> int:
-    """Where the text goes on to be Liquid, after a tag: behind the end of what it lets stand as it is."""
+    """The position where Liquid continues after a tag: past the end of a raw block."""
     for name, (begins, ends) in _VERBATIM.items():
         if begins.fullmatch(text, start, at):
             if (end := ends.search(text, at)) is None:

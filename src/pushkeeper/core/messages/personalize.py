@@ -1,4 +1,4 @@
-"""What a message says to one person: the content in their language, rendered with what is known of them."""
+"""Personalised content: pick the language, render Liquid with the person's attributes."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class BadContent(Exception):
 
 
 class PersonalizedContent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message that is not the same to everybody.
+    """A message that differs per recipient.
 
     Attributes:
-        translations: contents by language; who has another language, or none, gets the message's own.
-        language: which one everybody gets, whatever they have; None: each their own.
-        data: what the sender tells, `trigger` in Liquid.
+        translations: contents by language; other languages get the message's own content.
+        language: the language for everybody; None: each recipient's own.
+        data: the sender's data, `trigger` in Liquid.
         event: the name of an event, whose latest is `event` in Liquid.
         snippets: those that its texts use, by name.
     """
@@ -57,12 +57,12 @@ class PersonalizedContent(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
 
 
 class RenderContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom it is said to.
+    """A recipient.
 
     Attributes:
         person, device: their attributes.
-        data: what the sender tells of this person alone.
-        event: what the person did, with its `name` and when (`happened_at`, unix seconds).
+        data: the sender's data for this person.
+        event: the person's event, with its `name` and `happened_at` (unix seconds).
     """
 
     person: Mapping[str, Any]
@@ -140,7 +140,7 @@ class MessageRenderer:
         `budget` is what all its texts together may cost; None: what a push may.
         """
         compiled = self._compiled_in(self._language_for(reader))
-        assert compiled is not None  # noqa: S101 - it is, unless it is to be quick
+        assert compiled is not None  # noqa: S101 - complete, unless it had to be quick
         budget = Budget() if budget is None else budget
         values = {
             "customer": reader.person,
@@ -165,7 +165,7 @@ class MessageRenderer:
         """The language of the translation that they read; "" for none."""
         language = self.wording.language or reader.person.get("language")
         if self._translations and isinstance(language, str):
-            # "de-AT" is somebody who reads "de".
+            # "de-AT" also reads "de".
             for name in (language.lower(), language.lower().split("-")[0]):
                 if name in self._translations:
                     return name

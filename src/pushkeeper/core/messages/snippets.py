@@ -49,7 +49,7 @@ class _Rendered(Mapping[str, Any]):
 
 
 def _part(text: str, when_undefined: WhenUndefined) -> Any:  # noqa: ANN401 - see above
-    """A snippet as it is used: compiled, data where it is a JSON array or object, or the text itself."""
+    """A snippet's value: compiled Liquid, data if it is a JSON array or object, or the text itself."""
     if is_liquid(text):
         return compile_text(text, when_undefined)
     if text.startswith(("[", "{")):
