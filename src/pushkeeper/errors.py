@@ -115,7 +115,7 @@ class BadRequest(PushkeeperError):
     def __init__(
         self, path: str | Path, problem: str, code: FieldCode | None = None, *, is_sentence: bool = False
     ) -> None:
-        """`path` may be written as it is shown: `batch[3].name`."""
+        """`path` can be written as text: `batch[3].name`."""
         self.path: Path = path_of(path) if isinstance(path, str) else path
         self.problem = problem
         self.is_sentence = is_sentence
@@ -133,7 +133,7 @@ class BadRequest(PushkeeperError):
 
     @property
     def beside_its_field(self) -> str:
-        """The same for whoever sees it next to the field."""
+        """The same message for display next to the field."""
         if not self.is_sentence and _PREDICATE.match(self.problem):
             return sentence(f"This field {self.problem}")
         return sentence(self.problem)
@@ -270,7 +270,7 @@ class Unreachable(PushkeeperError):
     )
 
     def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
-        """It may be well again after so many seconds."""
+        """The number of seconds after which to retry."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
 

@@ -1,4 +1,4 @@
-"""The dashboard as routes, to stand beside those of the APIs."""
+"""The dashboard's routes, served beside those of the APIs."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def _nothing(request: PageRequest) -> Response:
 
 
 class _Static:
-    """Files whose addresses hold what they are: whoever has one never asks again."""
+    """Files with a hash of their content in the address: browsers cache them for ever."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

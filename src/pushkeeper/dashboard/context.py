@@ -48,10 +48,10 @@ class Caller(Protocol):
 
 
 class ReadsBroadcasts(Protocol):
-    """Reads a broadcast as our own API is asked for it, and whether it is to start at once.
+    """Reads a broadcast in the format of the native API, and whether to start it at once.
 
     Raises:
-        BadRequest: a field is missing, malformed or none of ours.
+        BadRequest: a field is missing, malformed or unknown.
     """
 
     def __call__(self, body: dict[str, Any], /) -> tuple[BroadcastRequest, bool]: ...

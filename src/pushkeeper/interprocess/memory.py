@@ -41,7 +41,7 @@ class SharedMemory:
     @classmethod
     @contextmanager
     def made(cls, processes: int) -> Iterator[SharedMemory]:
-        """Memory for a supervisor and so many processes that answer, for as long as one of them lives."""
+        """Shared memory for a supervisor and its processes, for as long as one of them lives."""
         fd = os.memfd_create("pushkeeper", os.MFD_CLOEXEC)
         try:
             os.ftruncate(fd, _REGIONS_AT + 2 * (MOST_PROCESSES + 1) * REGION_BYTES)
@@ -59,7 +59,7 @@ class SharedMemory:
     # Who lives, and how many connections each has.
 
     def pid(self, slot: int) -> int:
-        """The process in a slot; 0 when there is none."""
+        """The process in a slot; 0 when the slot is free."""
         return self._words[slot * _SLOT_WORDS + _PID]
 
     def occupy(self, slot: int, pid: int) -> None:
@@ -80,7 +80,7 @@ class SharedMemory:
     # What each has published.
 
     def publish(self, slot: int, content: bytes) -> None:
-        """Replace what a slot has published; whoever reads it gets the former or this, whole, even if we die meanwhile."""
+        """Replace what a slot has published; readers get the old or the new value, whole, even if the process dies meanwhile."""
         if len(content) + _WORD > REGION_BYTES:
             raise ValueError(f"{len(content)} bytes are too many to be published")
         at = slot * _SLOT_WORDS + _PUBLISHED

@@ -1,4 +1,4 @@
-"""The figures of all processes of a service: each publishes its own, and whichever is asked adds them up."""
+"""Metrics of all processes of a service: each publishes its own, and any of them returns the sums."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _ENCODER, _DECODER = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(list[_Li
 
 
 class SharedMetrics:
-    """What the process in one slot publishes, and what it reads of the others.
+    """The metrics of one slot's process, and of the others.
 
-    What was counted by a process that died is taken over by the next one in its slot: a counter never goes back.
+    The counts of a dead process are continued by the next one in its slot: a counter never goes back.
     """
 
     def __init__(self, memory: SharedMemory, slot: int) -> None:
@@ -84,7 +84,7 @@ def _is_shared(series: Series) -> bool:
 def _together(series: Series, ours: float | Histogram) -> float | Histogram:
     theirs = series.value
     if isinstance(ours, Histogram) and isinstance(theirs, Histogram):
-        # Not in its place: it goes on counting.
+        # Not in place: it continues to count.
         sum_of = Histogram(ours.bounds)
         sum_of.counts = [a + b for a, b in zip(ours.counts, theirs.counts, strict=True)]
         sum_of.total = ours.total + theirs.total

@@ -38,7 +38,7 @@ class RateLimits:
         self._alone = memory is None
 
     def take(self, kind: str, workspace: int, per_s: int) -> float:
-        """Take one call, and return 0; or, where there is none, in how many seconds there is one."""
+        """Take one call, and return 0; if none is left, the seconds until there is one."""
         with self._bucket(kind, workspace) as bucket:
             bucket.fill(per_s, time.monotonic())
             return 0.0 if bucket.take() else bucket.empty_for_s(per_s)

@@ -1,8 +1,8 @@
-"""The only place that catches whatever is raised: one item, one attempt or one turn of a loop, each by itself.
+"""The only place that catches any exception: one item, one attempt or one turn of a loop, each by itself.
 
-Two kinds of error come out of it, which the driver's border tells apart (`store/db/driver_errors.py`). `Unreachable` is *not
-now*: it says all that there is to be known, and whoever tries again may find it mended. Any other is *never*: a defect, or
-data that nobody foresaw, which is worth its traceback.
+It sees two kinds of error, which the driver's border separates (`store/db/driver_errors.py`). `Unreachable` is
+temporary: it says all there is to know, and a retry may succeed. Any other is a defect, or unexpected data, which is
+worth its traceback.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ R = TypeVar("R")
 
 
 class isolated:  # noqa: N801 - it is used as contextlib.suppress is
-    """Catch what is raised inside, so that whatever comes after goes on; log it once.
+    """Catch what is raised inside, so that what follows continues; log it once.
 
         with isolated(log, "route_not_probed", route=route.name) as tried:
             await probe(route)
         if tried.error is None:
             ...
 
-    Without a logger whoever reads `error` logs it. What is `passing` is raised on, as is whatever ends a task or a process; a
-    task that was cancelled inside ends so too, whatever its cleaning up raised instead.
+    Without a logger, the reader of `error` logs it. What is `passing` is raised on, as is whatever ends a task or a
+    process; a task that was cancelled inside ends so too, whatever its cleaning up raised instead.
 
     Attributes:
         error: what was raised; None while nothing was.
@@ -77,7 +77,7 @@ def cancels() -> int:
     """How often this task was asked to end.
 
     Where that grew, an error is of the cleaning up, such as a rollback on a connection that is lost, and took the place of
-    the `CancelledError`: caught as any other, it would have the task go on for ever.
+    the `CancelledError`: caught as any other, it would let the task run for ever.
     """
     try:
         task = asyncio.current_task()

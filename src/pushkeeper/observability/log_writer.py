@@ -29,10 +29,10 @@ class _Gap:
 
 
 class LogWriter:
-    """A text file to whoever writes to it, with a thread behind it that writes to a file descriptor.
+    """A text file whose thread writes to a file descriptor.
 
     What cannot be written now (a disk is full, a pipe has no reader or one that stalls) is tried again until it can.
-    Meanwhile up to `max_queued_bytes` wait. What comes after that is dropped, and a line says so at its place.
+    Meanwhile up to `max_queued_bytes` are queued. Further lines are dropped, and replaced by one that says so.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FLUSHED_WITHIN_S = 2.0
 
 _SECRET_WORDS = ("token", "authorization", "password", "secret", "api_key", "write_key", "private_key")
-# Drivers repeat in their messages what they were given. Names are as long as tokens, but hold no digit.
+# Drivers quote values in their messages. Names are as long as tokens, but hold no digit.
 _LIKE_A_TOKEN = re.compile(r"(?=[A-Za-z_:-]*\d)[A-Za-z0-9_:-]{32,}")
 
 
@@ -68,7 +68,7 @@ def dropped() -> int:
 
 
 def standard_output() -> LogWriter:
-    """Standard output for a service, which does not wait for whoever reads it."""
+    """Standard output for a service, which never blocks on its reader."""
     return _OUTPUT.open(1, tell_gap="{} lines dropped\n".format)
 
 
@@ -104,7 +104,7 @@ _OUTPUT = _Output()
 
 
 class _Renderer:
-    """Makes a line of an event, whatever its fields are: one that cannot be shown does not fail whoever logs it."""
+    """Formats an event as a line, whatever its fields: one that cannot be formatted never fails its caller."""
 
     def __init__(self, last: Processor, process: str | None) -> None:
         self._process = process

@@ -20,7 +20,7 @@ class Counter:
 
 
 class Histogram:
-    """How often what was observed was up to each bound (the last place is for what is above all), and its sum."""
+    """The counts up to each bound (the last is for everything above), and the sum."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -36,7 +36,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric with the values of its labels, as it stands."""
+    """One metric with the values of its labels."""
 
     metric: Metric
     labels: tuple[str, ...]
@@ -44,7 +44,7 @@ class Series:
 
 
 class Meters:
-    """Counts and spreads by metric and labels. Whoever counts often asks for theirs once, and keeps it."""
+    """Counters and histograms by metric and labels. Frequent callers look theirs up once, and keep it."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[Metric, tuple[str, ...]], Counter] = {}
@@ -65,11 +65,11 @@ class Meters:
         return found
 
     def series(self) -> list[Series]:
-        """All that was counted, as it stands now."""
+        """A snapshot of all counts."""
         counts = [Series(metric, labels, count.value) for (metric, labels), count in self._counts.items()]
         spreads = [Series(metric, labels, spread) for (metric, labels), spread in self._spreads.items()]
         return counts + spreads
 
 
-# What this process counts of itself, as it logs: there is one of it, and whoever counts reaches it.
+# This process's own metrics, like its log: there is one, and anybody can reach it.
 PROCESS = Meters()

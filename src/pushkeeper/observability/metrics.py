@@ -1,6 +1,7 @@
-"""Metrics: the one table of what Prometheus is told.
+"""Metrics: the one table of what Prometheus scrapes.
 
-What apps tell of their pushes is Customer.io's "metrics", in `api/customerio/delivery_reports.py`; these are of the service itself.
+What apps report about their pushes is Customer.io's "metrics", in `api/customerio/delivery_reports.py`; these are of
+the service itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ class Kind(StrEnum):
     """What Prometheus calls it."""
 
     COUNTER = "counter"  # only grows
-    GAUGE = "gauge"  # how it stands now
+    GAUGE = "gauge"  # the current value
     HISTOGRAM = "histogram"  # how often it was up to each bound
     INFO = "info"  # always 1: its labels are what it says
 
@@ -48,7 +49,7 @@ class Definition:
 
     @property
     def exposed(self) -> str:
-        """The name as it is asked for in PromQL; a histogram's has `_bucket`, `_sum` and `_count` behind it."""
+        """The metric's name in PromQL; a histogram's has `_bucket`, `_sum` and `_count` appended."""
         suffixes = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
         return self.name + suffixes.get(self.kind, "")
 

@@ -95,7 +95,7 @@ class ServiceAccount:
 
 
 def _fields(data: bytes) -> dict[str, object]:
-    """The file's object; line breaks may stand in its texts as they are, and the whole may be a text within JSON."""
+    """The file's object; its texts may contain raw line breaks, and the whole may be a string within JSON."""
     try:
         found = json.loads(pems.text_of(data), strict=False)
         if isinstance(found, str):
@@ -160,7 +160,7 @@ class AppleCertificate:
     """A push certificate and its private key, in one PEM file as TLS libraries read it.
 
     Attributes:
-        app: the bundle id that Apple wrote into the subject; None where there is none.
+        app: the bundle ID in the certificate's subject; None without one.
     """
 
     pem: Secret
@@ -170,7 +170,7 @@ class AppleCertificate:
 
     @classmethod
     def parse(cls, pem: bytes) -> AppleCertificate:
-        """Read the file; its certificates may stand in any order, beside those of the CAs.
+        """Read the file; its certificates may be in any order, mixed with CA certificates.
 
         Raises:
             BadRequest: it lacks a certificate or a private key, or they do not belong together.
@@ -248,10 +248,9 @@ class ProviderTokens:
         return self._current
 
     def renew_expired(self, refused: ProviderToken) -> bool:
-        """Apple calls `refused` expired: mint anew, unless it is under 20 minutes old.
+        """Apple reports `refused` as expired: mint a new one, unless it is under 20 minutes old.
 
-        True when the token to use is now another than the refused one; False means that our clock, and not the token's age,
-        is what Apple dislikes.
+        True when the current token differs from the rejected one; False means that our clock is wrong, not the token's age.
         """
         now = self._clock()
         if self._current is not None and self._current != refused:

@@ -53,7 +53,7 @@ def text_of(data: bytes) -> str:
 def blocks(text: str) -> list[Block]:
     r"""All certificates and keys in a text, in its order.
 
-    Line breaks may be blanks, be missing, or stand there as `\n`, escaped once or more often.
+    Line breaks may be blanks, missing, or a literal `\n`, escaped once or more often.
     """
     text = re.sub(r"\\+[rn]", "\n", text)
     return [Block(_label(match[1]), _mended(match)) for match in _BLOCK.finditer(text)]
@@ -75,7 +75,7 @@ def private_key(found: list[Block], data: bytes, field: str, what: str) -> tuple
     """The first private key among blocks, in PEM and read; `what` says what was expected in the field.
 
     Raises:
-        BadRequest: there is none, it has a passphrase, or it is damaged; `data` may tell why.
+        BadRequest: missing, damaged, or with a passphrase; `data` may say why.
     """
     block = next((block for block in found if block.label.endswith("PRIVATE KEY")), None)
     if block is None:

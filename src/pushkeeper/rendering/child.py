@@ -1,6 +1,7 @@
 """The rendering process: reads groups from its standard input, and renders them within limits of time and memory.
 
-Run by `Renderer` as `python -m pushkeeper.rendering.child`. It opens nothing, knows no secret and no database.
+Run by `Renderer` as `python -m pushkeeper.rendering.child`. It opens no file or connection, and knows no secret and
+no database.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pushkeeper.rendering.frames import (
 
 SLICE_S = 0.1  # of one group, before somebody else's has its turn
 MAX_SPEAKERS_CHARACTERS = 400_000
-_NICENESS = 5  # a text that takes long is not to take the processor from whoever answers and sends meanwhile
+_NICENESS = 5  # slow templates must not take the processor from the processes that answer and send
 
 
 class _Speakers:
@@ -66,7 +67,7 @@ class _Limits:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
     def begin(self) -> None:
-        """From now on, so many seconds of CPU end the process by SIGPROF: also within one call into C."""
+        """From now on, this many seconds of CPU end the process by SIGPROF, even within one call into C."""
         signal.setitimer(signal.ITIMER_PROF, self._deadline_s)
 
     def end(self) -> None:

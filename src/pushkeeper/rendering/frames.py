@@ -20,20 +20,20 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """People whom one message is to be rendered for; `message` is a `Message`, encoded once for many groups."""
+    """Recipients of one message; `message` is a `Message`, encoded once for many groups."""
 
     message: msgspec.Raw
     readers: list[tuple[RenderContext, Platform]]
 
 
 class NotRendered(msgspec.Struct, frozen=True, tag=True):
-    """Why one person is told nothing."""
+    """Why a message was not rendered for one recipient."""
 
     reason: str
 
 
 class Rendered(msgspec.Struct, frozen=True, tag=True):
-    """What one person is told."""
+    """A message rendered for one recipient."""
 
     content: Content
 
@@ -42,7 +42,7 @@ Said: TypeAlias = Rendered | NotRendered
 
 
 class RenderReply(msgspec.Struct, frozen=True):
-    """What is said to the first of a group, one at least; to nobody, once, when the process is ready."""
+    """The results for the first of a group, at least one; none, once, when the process is ready."""
 
     said: list[Said]
 

@@ -45,7 +45,7 @@ _GROUP = 64
 _STARTS_WITHIN_S = 20.0
 ANSWERS_WITHIN_S = 20.0  # of the clock: what the kernel did not end by then hangs
 _MAX_JOBS = 100  # of a workspace, that wait
-LATE_S = 2.0  # how long what came too late is still rendered, for whoever asks again
+LATE_S = 2.0  # how long a late result is still rendered, for a retry
 _AT_ONCE_S = 0.005  # of rendering here, before others have their turn on the loop
 _FAILED = NotRendered("it could not be rendered")
 _TOO_MUCH = NotRendered("Liquid: too much work")
@@ -56,10 +56,10 @@ Reader: TypeAlias = "tuple[RenderContext, Platform]"
 
 @dataclass(slots=True)
 class _Job:
-    """What somebody waits for: the readers that are left, and what is said to the others.
+    """A pending job: the remaining readers, and the results of the others.
 
     Attributes:
-        alone: so many are rendered one by one, as one of them ended the process.
+        alone: how many are rendered one by one, as one of them ended the process.
         deaths: how often the process ended with the first of those that are left, alone.
     """
 
@@ -90,7 +90,7 @@ class Renderer:
 
     @property
     def pid(self) -> int | None:
-        """The rendering process; None while there is none."""
+        """The ID of the rendering process; None without one."""
         return None if self._process is None else self._process.pid
 
     async def say(
@@ -151,7 +151,7 @@ class Renderer:
         await self._end()
 
     async def _serve(self) -> None:
-        """Render what there is, of one workspace after the other."""
+        """Render the jobs, one workspace after the other."""
         while self._jobs:
             workspace, jobs = next(iter(self._jobs.items()))
             self._jobs.move_to_end(workspace)
@@ -174,7 +174,7 @@ class Renderer:
         try:
             process = self._process or await self._start()
         except (OSError, EOFError, TimeoutError) as error:
-            # That is nobody's fault who is to be told something: they are asked for again later.
+            # The recipients are not at fault: they are retried later.
             code = await self._end()
             log.error("rendering_process_does_not_start", code=code, error=str(error))  # noqa: TRY400 - it is no bug
             job.left.clear()

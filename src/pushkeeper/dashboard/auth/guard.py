@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 
 class Guard:
-    """The style of pages: who is logged in and may use a route, what is sent to it, and how it says no."""
+    """Authentication, authorisation and error pages of every dashboard request."""
 
-    name = ""  # not counted: a stream lasts as long as somebody looks at it
+    name = ""  # not counted: a stream lasts as long as its page is open
     headers = PAGE_GUARDS
     for_browsers = True
 
@@ -63,7 +63,7 @@ class Guard:
     # Who it is.
 
     def _first_look(self, request: Request) -> PageRequest:
-        """What can be told of a request without asking anybody."""
+        """The part of a request that needs no database."""
         scope = request.scope
         kept = cookie_parser(dict(scope["headers"]).get(b"cookie", b"").decode("latin-1"))
         theme = kept.get(cookies.THEME, "")
@@ -84,11 +84,11 @@ class Guard:
         )
 
     async def _known(self, request: PageRequest, route: PageRoute) -> PageRequest:
-        """The request with who is logged in, and for which workspace it is.
+        """The request with its user and workspace.
 
         Raises:
-            Unauthorized: nobody is, and somebody must be.
-            NotFound: there is no such workspace.
+            Unauthorized: nobody is logged in, and the page needs a user.
+            NotFound: the workspace does not exist.
         """
         user = await self._context.services.accounts.holder(request.held) if request.held else None
         if user is None:
@@ -125,7 +125,7 @@ class Guard:
             return await self._again(request, route, error)
 
     async def _again(self, request: PageRequest, route: Action, error: PushkeeperError) -> Response:
-        """The form once more, with what was typed and what is wrong with it; else the error alone."""
+        """The form again, with its input and the error; otherwise the error page."""
         if not isinstance(error, BadRequest | Conflict | Unauthorized | TooManyRequests):
             raise error
         shown = await route.again(request.with_form(problem=error))
@@ -142,11 +142,11 @@ class Guard:
         return answer
 
     def refusal(self, request: Request, error: PushkeeperError, status: int) -> Response:
-        """A page that says so; whoever is not logged in is led to the login."""
+        """The error page; without a user, a redirect to the login page."""
         asked = request.caller if isinstance(request.caller, PageRequest) else self._first_look(request)
         if isinstance(error, Unauthorized) and asked.user is None:
             return self._to_log_in(asked)
-        # The database may be what is wrong: nothing that it would have to be asked for is shown.
+        # The database may be the problem: the page shows nothing that needs it.
         return replace(page(asked, "sorry.html", error=error, status=status), status=status)
 
     def _to_log_in(self, request: PageRequest) -> Response:

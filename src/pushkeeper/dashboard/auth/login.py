@@ -47,7 +47,7 @@ class _Entering:
         self._names = context.cookies
 
     async def login(self, request: PageRequest) -> Response:
-        """The form; whoever is logged in is led on."""
+        """The login form; a logged-in user is redirected."""
         if request.user is not None and not request.form.is_sent:
             return see_other(_next(request))
         if not await self._users.are_there():
@@ -85,7 +85,7 @@ class _Entering:
         return self._let_in(user, token, "/")
 
     async def account(self, request: PageRequest) -> Response:
-        """Whoever is logged in, and the form by which they change their password."""
+        """The logged-in user, and the form to change their password."""
         return page(request, "account.html", shortest=MIN_PASSWORD_CHARACTERS)
 
     async def change(self, request: PageRequest) -> ActionResult:
@@ -118,7 +118,7 @@ def _twice(request: PageRequest) -> str:
 
 
 def _next(request: PageRequest) -> str:
-    """Where to go on: a page of ours, whatever the address says."""
+    """Where to redirect after login: always a page of this dashboard."""
     asked = request.form.text("next") or request.query.get("next") or "/"
     # A browser takes //host and /\host for another site's address, and passes over what cannot be seen.
     local = asked.startswith("/") and not asked.startswith(("//", "/\\")) and asked.isprintable()

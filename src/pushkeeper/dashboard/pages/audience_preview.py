@@ -1,4 +1,4 @@
-"""An audience as it is being written: whom its filter is true of, as devices and as people, told in parts that come as one types."""
+"""Preview of an audience while its filter is edited: members, as devices and as people, loaded in parts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NOT_COMPARED: dict[str, Any] = {"apart": None, "too_long": False, "named": {}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewedFilter:
-    """A filter that is looked at, and what it is read of; `at` is the page that it stands on: `new`, or an audience's number."""
+    """A filter to preview, and its unit; `at` is the page that shows it: `new`, or an audience's number."""
 
     filter: str
     unit: Unit
@@ -51,7 +51,7 @@ class PreviewedFilter:
 
     @property
     def for_broadcast(self) -> str:
-        """What a broadcast to it is asked by, in an address."""
+        """The query string for a new broadcast to this audience."""
         asked = (
             {"audience": self.filter}
             if self.unit is Unit.DEVICE
@@ -62,7 +62,7 @@ class PreviewedFilter:
 
 @dataclass(frozen=True, slots=True)
 class _Apart:
-    """A device that a filter read of people takes in, or else leaves out, wrongly."""
+    """A device that evaluating the filter per person wrongly includes, or excludes."""
 
     device: Device
     included: bool
@@ -93,10 +93,10 @@ def tried(request: PageRequest) -> PreviewedFilter:
 
 
 def unit_of(text: str) -> Unit:
-    """What a filter is read of: devices, where nothing is said.
+    """The unit of the filter: devices by default.
 
     Raises:
-        BadRequest: it is neither.
+        BadRequest: it is neither unit.
     """
     try:
         return Unit(text or Unit.DEVICE)
@@ -105,7 +105,7 @@ def unit_of(text: str) -> Unit:
 
 
 def page_routes(context: Context) -> Sequence[PageRoute]:
-    """The routes of what is told while one writes."""
+    """The routes of the preview."""
     trying = FilterPreview(context)
     here = "/w/{workspace}/audiences"
     return [
@@ -119,14 +119,14 @@ def page_routes(context: Context) -> Sequence[PageRoute]:
 
 
 class FilterPreview:
-    """What is told of a filter."""
+    """The preview of a filter."""
 
     def __init__(self, context: Context) -> None:
         self._audiences = context.services.audiences
         self._context = context
         self._listings = context.services.listings
 
-    # As parts of a page. What is wrong with a filter that is being typed is said where it is counted, and nowhere else.
+    # As fragments of a page. Only the count shows what is wrong with a filter that is being edited.
 
     async def show_count(self, request: PageRequest) -> Response:
         one = tried(request)
@@ -213,10 +213,10 @@ class FilterPreview:
     async def apart(
         self, request: PageRequest, one: PreviewedFilter, *, within_s: float = COMPARED_WITHIN_S
     ) -> dict[str, Any]:
-        """Whom the two readings differ in; `too_long` when that cannot be told in time.
+        """Where evaluation per person and per device differ; `too_long` if it takes too long.
 
         Raises:
-            BadRequest: it is no filter.
+            BadRequest: the filter is invalid.
         """
         if not one.filter:
             return dict(_NOT_COMPARED)

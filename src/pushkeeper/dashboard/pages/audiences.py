@@ -32,7 +32,7 @@ _MAX_DESCRIPTION_BYTES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class AudienceRow:
-    """A segment as it is listed: its filter as text (None of a list), and what names it."""
+    """A segment in the list: its filter as text (None of a list), and what names it."""
 
     segment: Segment
     filter: str | None
@@ -83,7 +83,7 @@ class _Audiences:
     async def show_all(self, request: PageRequest) -> Response:
         """All audiences, the newest first."""
         listed = await self._listed(request)
-        # How many devices there are matters to whoever has no audience yet.
+        # The number of devices matters while there is no audience yet.
         devices = 0 if listed else await self._devices(request)
         return page(request, "audiences.html", listed=listed[::-1], devices=devices)
 
@@ -99,7 +99,7 @@ class _Audiences:
         return self._done(request, made, "Audience saved.")
 
     async def show(self, request: PageRequest) -> Response:
-        """One of them; a list, which has no filter, with who is in it."""
+        """One audience; a list, which has no filter, with its members."""
         segment = await self._audiences.segment(request.workspace_id, request.number("audience", "audience"))
         if segment.filter is not None:
             return await self._written(request, segment)
@@ -128,7 +128,7 @@ class _Audiences:
         return ActionResult(answer=see_other(request.to("audiences"), notice))
 
     async def _written(self, request: PageRequest, segment: Segment | None) -> Response:
-        """The form with what was typed, or is asked for, or else is saved; and what its filter comes to."""
+        """The form with its input, the query's or the saved values, and the filter's result."""
         typed = _typed(request, segment)
         one, problem = typed.tried, _problem(request)
         told: dict[str, Any] = dict(_NOTHING_TOLD)
@@ -151,7 +151,7 @@ class _Audiences:
         return answer if problem is None else replace(answer, status=400)
 
     async def _told(self, request: PageRequest, one: PreviewedFilter) -> dict[str, Any]:
-        """Who is in it; and where there is no script to ask for them, how many, and how it is counted."""
+        """The members; and, without JavaScript, their number and the query plan."""
         told = await self._trying.members(request, one)
         if request.asked("count") == "yes":
             told |= await self._trying.counts(request, one)
@@ -201,7 +201,7 @@ _NOTHING_TOLD: dict[str, Any] = {
 
 
 def _typed(request: PageRequest, segment: Segment | None) -> _Typed:
-    """What was sent, or else what the address asks for, or else what is saved."""
+    """The form's input, else the query's values, else the saved ones."""
     at = "new" if segment is None else str(segment.segment_id)
     if request.form.is_sent:
         said = {name: _said(request, name) for name in ("name", "description", "filter", "unit")}
@@ -221,7 +221,7 @@ def _typed(request: PageRequest, segment: Segment | None) -> _Typed:
 
 
 def _problem(request: PageRequest) -> PushkeeperError | None:
-    """What was wrong with the filter that was sent."""
+    """The errors in the submitted filter."""
     return request.form.problem if request.form.about == "filter" else None
 
 
@@ -251,7 +251,7 @@ def _said(request: PageRequest, name: str) -> str:
 
 
 def _text(segment: Segment) -> str | None:
-    """An audience's filter as text, as it was typed where it was; None of a list."""
+    """An audience's filter as text, as typed if possible; None of a list."""
     if segment.filter is None or isinstance(segment.filter, str):
         return segment.filter
     try:
@@ -261,5 +261,5 @@ def _text(segment: Segment) -> str | None:
 
 
 def naming(segment_id: int) -> str:
-    """The filter that is true of whoever is in a segment."""
+    """The filter that matches the members of a segment."""
     return f"segment {segment_id}"

@@ -1,4 +1,4 @@
-"""A draft as the form shows it: what was typed, told from what is kept."""
+"""A draft in the form: the input reconstructed from the stored broadcast."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def template_of(context: Context, workspace: WorkspaceId, broadcast: Broad
 
 
 def written_of(broadcast: Broadcast, template: Template | None) -> dict[str, str]:
-    """What was typed for a broadcast, to be typed again: all but when it goes out, and whom it named one by one."""
+    """The form values of a broadcast: all but its schedule, and people it lists by name."""
     found = {
         "name": broadcast.name,
         "template": None if template is None else template.template_id,
@@ -48,7 +48,7 @@ def written_of(broadcast: Broadcast, template: Template | None) -> dict[str, str
 
 
 def can_be_typed(broadcast: Broadcast, template: Template | None) -> bool:
-    """Whether all that a broadcast says, and to whom, has its place in the form."""
+    """Whether the form can represent the broadcast's content and audience completely."""
     own, window = _own(broadcast, template), broadcast.schedule.window
     translated = broadcast.wording is not None and bool(broadcast.wording.translations)
     return (
@@ -62,7 +62,7 @@ def can_be_typed(broadcast: Broadcast, template: Template | None) -> bool:
 
 
 def _own(broadcast: Broadcast, template: Template | None) -> dict[str, Any]:
-    """What it says, where a template does not say so already."""
+    """Its content, where a template does not have it."""
     said = msgspec.structs.asdict(broadcast.content)
     before = msgspec.structs.asdict(Content() if template is None else template.content)
     return {name: value for name, value in said.items() if value != before[name]}
@@ -94,7 +94,7 @@ def _way_of(broadcast: Broadcast) -> dict[str, Any]:
 
 
 def _rate_of(per_s: float | None) -> dict[str, str]:
-    """A rate as it is typed: in a minute, where that is a whole number and in a second it is none."""
+    """A rate for the form: per minute, if that is a whole number and per second it is not."""
     if per_s is None:
         return {}
     in_a_minute = round(per_s * 60)
@@ -109,7 +109,7 @@ def _plain(number: float) -> str:
 
 
 def when_of(broadcast: Broadcast) -> dict[str, str]:
-    """When it goes out, as it is typed, in UTC."""
+    """Its schedule for the form, in UTC."""
     asked = broadcast.schedule
     if asked.at is not None:
         return {"when": "at", "at": f"{asked.at.astimezone(UTC):%Y-%m-%dT%H:%M}"}

@@ -1,4 +1,4 @@
-"""A broadcast is written: what is typed becomes what our own API would be asked, and is seen on a phone meanwhile."""
+"""The broadcast form: its input becomes a request to the native API, with a preview on a phone."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class _Compose:
         self._read = context.read_broadcast
 
     async def form(self, request: PageRequest) -> Response:
-        """An empty form, or one with what another broadcast said (`from`) or to whom it is to go (`audience`)."""
+        """An empty form, or one with another broadcast's content (`from`) or for an audience (`audience`)."""
         written: Mapping[str, str] = {}
         if not request.form.is_sent:
             number = request.asked_number("from")
@@ -91,7 +91,7 @@ class _Compose:
             raise NotFound("This draft uses options that only the API can change")
         version = str(draft.version)
         if isinstance(request.form.problem, Conflict):
-            # It was told that it is another: sent again, what is typed takes its place.
+            # The author saw that it was modified: submitting again overwrites it.
             request = request.with_form(values={**request.form.values, "version": [version]})
         written = {**written_of(draft, template), **when_of(draft), "version": version}
         return await self._shown(request, written, draft)
@@ -99,7 +99,7 @@ class _Compose:
     async def _shown(
         self, request: PageRequest, written: Mapping[str, str], draft: Broadcast | None
     ) -> Response:
-        """The form, with what was typed or else was written before."""
+        """The form, with the input or the stored values."""
         if not request.form.is_sent:
             request = replace(request, form=Form({name: [text] for name, text in written.items()}))
         templates = await self._templates.all(request.workspace_id, TemplateKind.BROADCAST)
@@ -107,7 +107,7 @@ class _Compose:
         return page(request, "compose.html", templates=named, draft=draft)
 
     async def make(self, request: PageRequest) -> ActionResult:
-        """Keep a draft, and go to what is to be expected of it."""
+        """Save a draft, and redirect to its estimate."""
         asked = self._asked(request.form)
         return await self._kept(
             request, lambda: self._broadcasts.create(request.actor, request.workspace_id, asked)
@@ -175,10 +175,10 @@ class _Compose:
 
 
 def body_of(form: Form) -> dict[str, Any]:
-    """What our own API would be asked.
+    """The request body of the native API.
 
     Raises:
-        BadRequest: what is typed into a field is none of what it is for; the API itself refuses the rest.
+        BadRequest: a field's text has the wrong type; the API validates the rest.
     """
     template = form.text("template")
     return {
@@ -193,7 +193,7 @@ def body_of(form: Form) -> dict[str, Any]:
         "window": _window(form),
         "throttle": _throttle(form),
         "expires_after_s": _life_s(form),
-        # Also what is not ticked is said: a template that goes to the unsubscribed does not decide behind the form's back.
+        # Unchecked boxes are sent as well: a template's option for unsubscribed people must not override the form.
         **{name: form.ticked(name) for name in _TICKS},
     }
 
@@ -292,7 +292,7 @@ def _life_s(form: Form) -> int | None:
 
 
 def _beside_its_field(error: BadRequest) -> BadRequest:
-    """The same, said of the field in which it was typed."""
+    """The same error, for the form field that caused it."""
     match error.path:
         case (outer, inner, *rest) if outer in _WITHIN:
             path = (inner, *rest)

@@ -185,7 +185,7 @@ class _Credentials:
 
 
 def _read(verdict: Verdict) -> tuple[bool, str]:
-    """Whether a provider knows us, and what to say of it: that a made-up token is refused is what one that does says."""
+    """Whether a provider accepts the credentials, and the text for it: rejecting a made-up token means that it does."""
     well = isinstance(verdict.outcome, Accepted | Refused)
     answer = " ".join(str(part) for part in (verdict.status, verdict.reason) if part)
     if well:
@@ -202,5 +202,5 @@ def _file(request: PageRequest, name: str) -> bytes:
 
 
 def _ca(request: PageRequest) -> str | None:
-    """A CA of one's own, in PEM."""
+    """A custom CA, in PEM."""
     return request.form.files.get("ca", b"").decode("utf-8", "replace") or None

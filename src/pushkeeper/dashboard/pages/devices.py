@@ -139,7 +139,7 @@ class _Devices:
         return await csv_of_pages("devices", COLUMNS, read, FIRST)
 
     async def count(self, request: PageRequest) -> Response:
-        """How many devices the filter is true of: counted where that is quick or asked for, else told from a sample."""
+        """The number of devices that match: exact if that is fast or requested, else estimated from a sample."""
         text, exact = request.asked("filter"), request.asked("exact") == "yes"
         try:
             node = await self._node(request, text)
@@ -203,7 +203,7 @@ class _Devices:
         return await csv_of_pages("timeline", _EVENTS, read, timeline.Start())
 
     async def push(self, request: PageRequest) -> ActionResult:
-        """Queue a push to this device alone, and go to what comes of it."""
+        """Queue a push to this device alone, and redirect to its result."""
         shown = await self._listings.device(request.workspace_id, _device_id(request))
         if shown is None:
             raise NotFound("Device not found")

@@ -33,7 +33,7 @@ _LONGEST_ID = 150
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainForm:
-    """What the form holds, each empty where nothing is said."""
+    """The form's values, empty by default."""
 
     person: str
     device: str
@@ -56,7 +56,7 @@ class _Explain:
         self._listings = context.services.listings
 
     async def show(self, request: PageRequest) -> Response:
-        """The form, and the answer where something is asked; a whole token leads to its device's key, and out of the address."""
+        """The form, and the explanation of the query; a whole token is redirected to its device's key, so that it leaves the address."""
         asked = ExplainForm(**{name: request.asked(name) for name in ("person", "device", "message")})
         found, problem = None, None
         try:
@@ -98,7 +98,7 @@ class _Explain:
         )
 
     async def _device(self, request: PageRequest, asked: ExplainForm) -> Token | DeviceId | None:
-        """The device that is meant: by its key, or by its token, which is turned into its key where there is such a device."""
+        """The device: by its key, or by its token, which is replaced by its key if the device exists."""
         if not asked.device:
             return None
         key = _key(asked.device)
@@ -123,7 +123,7 @@ class _Explain:
 
 
 def _identifier(text: str) -> Identifier | None:
-    """Who is meant: a cio_id may stand without `cio_` before it too, as pages show it.
+    """The person; a cio_id works without `cio_` too, as pages show it.
 
     Raises:
         BadRequest: it is longer than an identifier can be.

@@ -1,4 +1,4 @@
-"""Messages: the newest first, one to a person with its pushes and what apps told of it, one to many with its deliveries."""
+"""Messages: newest first; one to a person with its pushes and app reports, one to many with its deliveries."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class _Messages:
         return await csv_of_pages("messages", _COLUMNS, read, FIRST)
 
     async def show(self, request: PageRequest) -> Response:
-        """One delivery, with what came of it at each device."""
+        """One delivery, with the outcome at each device."""
         delivery_id = self._delivery_id(request)
         facts, reported, person = await asyncio.gather(
             self._context.services.deliveries.delivery(request.workspace_id, delivery_id),

@@ -1,4 +1,4 @@
-"""People: found by what they are known by or by a filter, and one of them with all that is known of them."""
+"""People: found by identifier or filter, and the page of one person."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ _OPERATORS = re.compile(
 
 
 def _is_filter(text: str) -> bool:
-    """Whether a text that cannot be read as a filter was meant as one, rather than as a name."""
+    """Whether text that is no valid filter was intended as one, rather than as a name."""
     return _OPERATORS.search(text) is not None
 
 
@@ -158,7 +158,7 @@ class _People:
         return ActionResult(answer=see_other(request.to("people"), self._context.cookies.note(notice)))
 
     async def csv(self, request: PageRequest) -> Response:
-        """All people of whom the filter is true."""
+        """All people who match the filter."""
         node = await self._node(request, request.asked("filter"))
 
         async def read(after: int) -> Page[ShownPerson, int]:
@@ -244,7 +244,7 @@ class _People:
         return await self._context.services.people.person(request.workspace_id, who)
 
     async def _known_by(self, request: PageRequest, text: str) -> Person | None:
-        """Who has this id, email or cio_id."""
+        """The person with this ID, email or cio_id."""
         named = [of_path(text), Identifier(IdentifierKind.ID, text)]
         if person_of_cio_id(text):
             named.append(Identifier(IdentifierKind.CIO_ID, text))
@@ -257,7 +257,7 @@ class _People:
 
 
 async def named(context: Context, request: PageRequest, persons: Iterable[PersonId]) -> dict[PersonId, str]:
-    """What each of these people is best known by; of whoever is gone, their cio_id."""
+    """The best-known identifier of each person; the cio_id of a deleted one."""
     keys = dict.fromkeys(persons)
     found = await context.services.people.people(
         request.workspace_id, [Identifier(IdentifierKind.CIO_ID, cio_id(key)) for key in keys]

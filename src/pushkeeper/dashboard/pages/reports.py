@@ -1,4 +1,4 @@
-"""Reports: what became of people, pushes, refusals, broadcasts and tokens over time, each as a table and as CSV."""
+"""Reports: people, pushes, rejections, broadcasts and tokens over time, each as a table and as CSV."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class _Reports:
         return _of_counted(request, "people", counted, bars=bars)
 
     async def comebacks(self, request: PageRequest) -> Response:
-        """What came of devices that bounced or were suppressed."""
+        """What happened next to devices that bounced or were suppressed."""
         counted = await self._insights.revivals(request.workspace_id, waits=False)
         by_status: dict[str, list[Revival]] = {"suppressed": [], "bounced": []}
         for one in reversed(counted.found if counted else []):
@@ -147,7 +147,7 @@ class _Reports:
         )
 
     async def broadcasts(self, request: PageRequest) -> Response:
-        """What came of broadcasts beside what was foreseen."""
+        """Results of broadcasts beside their estimates."""
         before = request.asked_number("start")
         found = await self._broadcasts.report(request.workspace_id, before=before, limit=_SHOWN + 1)
         results = found[:_SHOWN]
@@ -165,7 +165,7 @@ class _Reports:
 
 
 class _Files:
-    """The same as CSV; what was not counted yet is counted for them."""
+    """The same as CSV; counts that do not exist yet are made for it."""
 
     def __init__(self, context: Context) -> None:
         insights = context.services.insights
@@ -214,7 +214,7 @@ async def _rows(counting: Awaitable[Counted[Any] | None]) -> Sequence[Any]:
 
 
 def _of_counted(request: PageRequest, name: str, counted: Counted[Any] | None, **more: Any) -> Response:  # noqa: ANN401 - of a template
-    """A report over all devices: the page, or of a fragment what was waited for."""
+    """A report over all devices: the page, or the fragment that loads later."""
     template = f"report_{name}_live.html" if request.fragment else f"report_{name}.html"
     return page(request, template, **_frame(request, name), counted=counted, **more)
 
@@ -247,7 +247,7 @@ def _counts_of(cohort: Cohort) -> dict[str, int]:
 
 
 def _by_day(days: int, told: Iterable[tuple[date, str, int]]) -> list[tuple[date, Counter[str]]]:
-    """What was counted of each day; those of which nothing was are there too."""
+    """Counts by day; days without any included."""
     today = datetime.now(UTC).date()
     found = {today - timedelta(days=ago): Counter[str]() for ago in reversed(range(days))}
     for day, name, count in told:

@@ -1,4 +1,4 @@
-"""Routes: how each does, and what an operator says of it."""
+"""Routes: their status, and an operator's actions."""
 
 from __future__ import annotations
 

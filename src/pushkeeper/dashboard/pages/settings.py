@@ -92,7 +92,7 @@ class _Settings:
         return ActionResult(answer=see_other(request.to("settings"), notice))
 
     async def make_key(self, request: PageRequest) -> ActionResult:
-        """The key is on this page and on no other; those that there were go on to work."""
+        """Only this page shows the key; existing keys continue to work."""
         kind = request.form.text("kind")
         if kind not in KIND_NAMES:
             raise BadRequest("kind", "expected track, app or cdp")
@@ -114,10 +114,10 @@ class _Settings:
 
 
 def _chosen(form: Form) -> dict[str, Choice]:
-    """What the form says of each option.
+    """The form's value of each option.
 
     Raises:
-        BadRequest: something of it is no number.
+        BadRequest: one is not a number.
     """
     found: dict[str, Any] = {name: form.ticked(name) for name in _SWITCHES}
     for name in _NUMBERS:

@@ -1,4 +1,4 @@
-"""The simulator's panel: uninstall apps, break a key, throttle, push, and watch what becomes of it."""
+"""The simulator's panel: uninstall apps, break a key, throttle, push, and watch the results."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DEVICES = {
 
 
 class SimulatorInfo(msgspec.Struct, frozen=True):
-    """What a simulator says of itself."""
+    """The simulator's self-description."""
 
     origins: dict[str, str]
     troubles: dict[str, str]
@@ -183,7 +183,7 @@ class _Panel:
         )
 
     async def install(self, request: PageRequest) -> ActionResult:
-        """Apps are there again; they are heard of when they register."""
+        """Install apps again; they appear once they register."""
         tokens = await self._tokens(request, "install")
         await self._control.post("/install", {"tokens": tokens})
         return self._done(
@@ -210,7 +210,7 @@ class _Panel:
         for result in await asyncio.gather(
             *map(self._context.services.transactional.accept, pushes), return_exceptions=True
         ):
-            # Whoever went meanwhile is not pushed to.
+            # Devices deleted meanwhile are not pushed to.
             if isinstance(result, BaseException) and not isinstance(result, BadRequest | NotFound):
                 raise result
         return self._done(request, f"{labels.plural(len(pushes), 'push', 'pushes')} queued.")
@@ -229,10 +229,10 @@ class _Panel:
         return [one.device.token.value for one in await self._chosen(request, what)]
 
     async def _chosen(self, request: PageRequest, what: str) -> Sequence[ShownDevice]:
-        """Some devices, others each time.
+        """Some devices, different ones each time.
 
         Raises:
-            BadRequest: how many is no number, or there are none.
+            BadRequest: the number is invalid, or there are no devices.
             Forbidden: no route of this workspace uses the simulator.
         """
         text = request.form.text("count")

@@ -1,4 +1,4 @@
-"""Undo: strikes that were nobody's fault, looked at first, and then taken back exactly as they were shown."""
+"""Revert bounces: a preview, and then exactly the previewed revert."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _CHANGES: Sequence[Column[Example]] = (
 
 
 def page_routes(context: Context) -> Sequence[PageRoute]:
-    """The routes of undo; what it would change is shown to whoever may do it."""
+    """The routes of reverts; the preview is for users who may revert."""
     undo = _Undo(context)
     here, role = "/w/{workspace}/undo", Role.ADMIN
     return [
@@ -76,14 +76,14 @@ def page_routes(context: Context) -> Sequence[PageRoute]:
 
 @dataclass(frozen=True, slots=True)
 class UndoPreview:
-    """What taking the strikes back would change, as it is shown; `seal` is the same for the same."""
+    """The effect of a revert, as previewed; equal previews have equal `seal`s."""
 
     meant: StrikeSelector
     outcome: UndoResult
 
     @property
     def seal(self) -> str:
-        """What the button brings along, so that it does what was shown or nothing."""
+        """A hash of the preview, so that the button reverts exactly that or nothing."""
         turned = sorted(
             f"{before or 'unused'}>{after or 'unused'}:{count}"
             for (before, after), count in self.outcome.changed.items()
@@ -142,7 +142,7 @@ class _Undo:
         return csv_of("undone", _COLUMNS, await self._strikes.all(request.workspace_id, limit=_LAST))
 
     async def devices_csv(self, request: PageRequest) -> Response:
-        """All devices that would change, each as it stands and as it would stand."""
+        """All devices that would change, before and after."""
         meant = _meant(_asked(request))
 
         async def read(after: bytes) -> Page[Example, bytes]:
@@ -151,7 +151,7 @@ class _Undo:
         return await csv_of_pages("would-change", _CHANGES, read, b"")
 
     async def do(self, request: PageRequest) -> ActionResult:
-        """Take them back, if what that changes is still what was shown."""
+        """Revert the bounces, if the effect is still the previewed one."""
         asked, why = _asked(request), request.form.text("why").replace("\0", "")
         if not why or len(why) > _MAX_WHY_CHARACTERS:
             raise BadRequest("why", f"expected 1 to {_MAX_WHY_CHARACTERS} characters")
@@ -162,7 +162,7 @@ class _Undo:
         return await self._done(request, number)
 
     async def go_on(self, request: PageRequest) -> ActionResult:
-        """Take back what is left of an undo that was cut short."""
+        """Continue an interrupted revert."""
         number = request.number("undo", "undo")
         await self._strikes.resume(request.actor, request.workspace_id, number)
         return await self._done(request, number)
@@ -185,13 +185,13 @@ class _Undo:
 
 
 def _asked(request: PageRequest) -> dict[str, str]:
-    """What the form holds: what was sent, or else what the address says."""
+    """The form's values: its input, else the query's."""
     read: Callable[[str], str] = request.form.text if request.form.is_sent else request.asked
     return {name: read(name).replace("\0", "") for name in _FIELDS}
 
 
 def _as_form(asked: Mapping[str, str]) -> dict[str, Sequence[str]]:
-    """The same for the form to show; with nothing asked, the last hour."""
+    """The same for display; by default, the last hour."""
     now = datetime.now(UTC)
     usual = {
         "since": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}",
@@ -204,7 +204,7 @@ def _as_form(asked: Mapping[str, str]) -> dict[str, Sequence[str]]:
 
 
 def _for_field(text: str, zone: str) -> str:
-    """A time as the field for it takes one, in UTC; what is none stays as it is."""
+    """A time for the field, in UTC; invalid text unchanged."""
     try:
         return f"{datetimes.typed(text, zone, 'since'):%Y-%m-%dT%H:%M}"
     except BadRequest:
@@ -212,10 +212,10 @@ def _for_field(text: str, zone: str) -> str:
 
 
 def _meant(asked: Mapping[str, str]) -> StrikeSelector:
-    """Which strikes are meant; never of times to come, for those cannot be shown.
+    """The bounces to revert; never future ones, which have no preview.
 
     Raises:
-        BadRequest: something of it is none.
+        BadRequest: a value is invalid.
     """
     now = datetime.now(UTC)
     of, _, name = asked["of"].partition(" ")

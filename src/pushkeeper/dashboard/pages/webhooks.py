@@ -1,4 +1,4 @@
-"""Webhooks: whom they call, how that goes, and what waits to be told."""
+"""Webhooks: their endpoints, their status, and their queue."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class _Webhooks:
         return ActionResult(answer=answer)
 
     async def show(self, request: PageRequest) -> Response:
-        """One webhook, with the last calls of its endpoint and what waits for it."""
+        """One webhook, with the latest calls and its queue."""
         webhook = await self._webhooks.one(request.workspace_id, request.number("webhook", "webhook"))
         after = request.asked_number("start") or 0
         waiting = await self._webhooks.waiting(

@@ -23,7 +23,7 @@ FOR_EVER = (b"cache-control", b"public, max-age=31536000, immutable")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it is sent, with its address."""
+    """A static file, with its address."""
 
     path: str
     content_type: bytes
@@ -52,5 +52,5 @@ def by_path() -> Mapping[str, File]:
 
 
 def address(name: str) -> str:
-    """Where a file is to be had."""
+    """The address of a static file."""
     return files()[name].path

@@ -49,7 +49,7 @@ class _Next(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What may stand in the place of the characters from `start` to `end`, each with a word on what it is."""
+    """What can replace the characters from `start` to `end`, each with a description."""
 
     start: int
     end: int
@@ -77,7 +77,7 @@ def _is_open(token: str) -> bool:
 
 
 def _matching(offers: Iterable[tuple[str, str]], wanted: str) -> list[tuple[str, str]]:
-    """Those that begin with what was typed, then those that hold it."""
+    """Names that begin with the input, then those that contain it."""
     seen: dict[str, str] = {}
     for word, what in offers:
         seen.setdefault(word, what)
@@ -92,7 +92,7 @@ def _state(tokens: Sequence[str]) -> tuple[_Next, str]:
     following, field = _Next.FIELD, ""
     for token in tokens:
         if following is _Next.OPERATOR and field.endswith(".") and token.startswith('"'):
-            field += token.strip('"')  # person."first name" is said in two pieces
+            field += token.strip('"')  # person."first name" is two tokens
             continue
         before, following = following, _AFTER[following](token.lower())
         if before is _Next.FIELD and following is _Next.OPERATOR:

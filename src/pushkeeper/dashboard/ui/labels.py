@@ -286,7 +286,7 @@ def broadcast_name(broadcast: Broadcast) -> str:
 
 
 def audience(broadcast: Broadcast) -> str:
-    """The audience of a broadcast: its filter as text, or what was listed instead."""
+    """The audience of a broadcast: its filter as text, or the list that replaces it."""
     if broadcast.audience is not None:
         given = broadcast.audience
         return given if isinstance(given, str) else text_of(read(given))

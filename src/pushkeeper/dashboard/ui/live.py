@@ -1,4 +1,4 @@
-"""What changes while somebody looks at it: asked for once a second for all who watch, and sent when it is another."""
+"""Live parts of pages: computed once a second for all viewers, and sent when they change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logger("dashboard")
 
-MOST_STREAMS = 200  # of one process; who comes later asks again by and by instead
+MOST_STREAMS = 200  # per process; further clients fall back to polling
 LONGEST_S = 120.0  # a browser then comes again, through the gate
 _EVERY_S = 1.0
 _SAID_AFTER_S = 15.0  # proxies close what is silent
@@ -26,11 +26,11 @@ _BEHIND_PROXIES = (b"x-accel-buffering", b"no")
 
 
 class Frame(NamedTuple):
-    """What is shown at one moment.
+    """A snapshot of a page.
 
     Attributes:
-        html: the part of the page.
-        state: in a word, how the whole page stands; of another the page around it is another too.
+        html: the live fragment.
+        state: the state of the whole page; when it changes, the page around the fragment changes too.
     """
 
     html: str
@@ -46,12 +46,12 @@ class LiveStreams:
         self._kept: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
 
     async def shared(self, key: Hashable, ask: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - whatever is asked
-        """What is asked, once in a second for all who ask by the same key."""
+        """The result of `ask`, computed once a second for all callers with the same key."""
         now = time.monotonic()
         kept = self._kept.get(key)
         if kept is None or kept[0] <= now:
             self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
-            # Half a second less than it is asked for again: nobody is shown the same twice.
+            # Half a second less than the poll interval: no viewer gets the same snapshot twice.
             kept = self._kept[key] = (now + _EVERY_S / 2, asyncio.ensure_future(ask()))
         return await asyncio.shield(kept[1])
 
@@ -68,7 +68,7 @@ class LiveStreams:
     async def _events(self, state: str, look: Callable[[], Awaitable[Frame]]) -> AsyncGenerator[bytes, None]:
         self._open += 1
         try:
-            # Whatever it was, the browser comes again, and is told what is wrong as anybody is.
+            # Whatever failed, the browser reconnects, and gets the ordinary error.
             with suppress(PushkeeperError), isolated(log, "stream_failed", passing=PushkeeperError):
                 ends_at = time.monotonic() + LONGEST_S
                 shown, said_at = "", time.monotonic()
@@ -77,7 +77,7 @@ class LiveStreams:
                     try:
                         frame = await look()
                     except Unreachable as error:
-                        # Whoever came again now would be refused, and a browser then comes no more.
+                        # A rejected reconnect would stop the browser from trying again.
                         yield _NOTHING
                         if await self._ends_within(error.retry_after_s):
                             return

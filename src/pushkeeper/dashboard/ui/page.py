@@ -39,10 +39,10 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What a form is sent to.
+    """The target of a form.
 
     Attributes:
-        action: what the audit log calls it where it is refused for lack of the role; the rest its use case writes.
+        action: its name in the audit log when the role is missing; its use case logs the rest.
         do: makes the change.
         again: the page with the form, which is shown once more with what was typed and what is wrong with it.
         takes_file: its form ends in a file of any length, which `do` reads as it comes.
@@ -60,7 +60,7 @@ PageRoute: TypeAlias = View | Action
 
 
 def view(path: str, show: Handler, role: Role | None = Role.VIEWER) -> View:
-    """A page, for whoever may look."""
+    """A page that this role may see."""
     return View(path=path, role=role, show=show)
 
 

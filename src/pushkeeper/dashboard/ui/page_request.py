@@ -1,4 +1,4 @@
-"""One request of a browser, read, with who asks and for which workspace."""
+"""One browser request, with its user and workspace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BIGINT_DIGITS = 18
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What was typed into a form, and what is wrong with it.
+    """A form's input, and what is wrong with it.
 
     Attributes:
         values: by the fields' names; a field that is there several times has them all.
@@ -46,11 +46,11 @@ class Form:
         return bool(self.values)
 
     def text(self, name: str, default: str = "") -> str:
-        """What was typed into a field, without spaces around it."""
+        """A field's text, without surrounding spaces."""
         return self.raw(name, default).strip()
 
     def raw(self, name: str, default: str = "") -> str:
-        """The same as it was typed, as passwords are."""
+        """A field's text unchanged, for passwords."""
         found = self.values.get(name)
         return found[0] if found else default
 
@@ -63,7 +63,7 @@ class Form:
         return name in self.values
 
     def wrong(self, name: str) -> str:
-        """What is wrong with a field, in words that stand beside it; empty when nothing is."""
+        """The error of a field, shown beside it; empty when valid."""
         return said_of(self.problem) if self.problem and self.about == name else ""
 
     @property
@@ -75,7 +75,7 @@ class Form:
 
 
 def said_of(error: PushkeeperError) -> str:
-    """An error as a sentence, without the name of the field that it stands next to."""
+    """An error as a sentence, without the name of the field it is shown at."""
     return error.beside_its_field if isinstance(error, BadRequest) else error.sentence
 
 
@@ -84,14 +84,14 @@ class PageRequest:
     """One request.
 
     Attributes:
-        user: who is logged in; None where nobody need be.
-        workspace: that of the address, or else the one that was looked at last.
-        workspaces: all that there are, for whoever is logged in.
-        held: the cookie of its session.
-        device: what it is known by since somebody logged in there.
-        latest: the number of the workspace that was looked at last, as the browser has it.
-        simulator: there is a simulator, for which there is a panel.
-        fragment: only a part of the page is asked for, by htmx.
+        user: who is logged in; None on public pages.
+        workspace: that of the address, or else the last visited one.
+        workspaces: all of them, for a logged-in user.
+        held: the session cookie.
+        device: the cookie of a browser that somebody logged in with.
+        latest: the number of the last visited workspace, from its cookie.
+        simulator: whether there is a simulator, and so its panel.
+        fragment: htmx requests only a part of the page.
     """
 
     method: str
@@ -114,8 +114,8 @@ class PageRequest:
 
     @property
     def known_user(self) -> User:
-        """Who is logged in, on a page for which somebody must be."""
-        assert self.user is not None  # noqa: S101 - the gate let nobody else in
+        """The logged-in user, on a page that requires one."""
+        assert self.user is not None  # noqa: S101 - the guard requires one
         return self.user
 
     @property
@@ -136,7 +136,7 @@ class PageRequest:
         return self.workspace.workspace_id
 
     def may(self, role: Role) -> bool:
-        """Whether whoever is logged in has this role."""
+        """Whether the logged-in user has this role."""
         return self.user is not None and self.user.role.includes(role)
 
     def number(self, name: str, what: str) -> int:

@@ -76,7 +76,7 @@ def number(value: float) -> str:
 
 
 def when(at: datetime | None, *, ago: bool = False) -> Markup:
-    """A time, which a script tells in the zone of whoever reads it."""
+    """A time element, which a script shows in the viewer's time zone."""
     if at is None:
         return Markup('<span class="nothing">never</span>')
     at = at.astimezone(UTC)
@@ -92,7 +92,7 @@ def ago(at: datetime | None) -> Markup:
 
 
 def ticks(text: str) -> Markup:
-    """A sentence in which `code` stands between backticks."""
+    """A sentence with `code` between backticks."""
     parts = [
         Markup("<code>{}</code>").format(part) if n % 2 else escape(part)
         for n, part in enumerate(text.split("`"))

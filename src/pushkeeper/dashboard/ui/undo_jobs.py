@@ -1,4 +1,4 @@
-"""Strikes that are taken back while nobody waits: tasks of this process, of which each page that is done is kept."""
+"""Reverts in the background: tasks of this process; every finished page is committed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ log = logger("dashboard")
 
 
 class UndoJobs:
-    """The undos that this process is at; what ends with it is gone on with by whoever asks for that."""
+    """The running reverts of this process; one that ends with it can be continued by a user."""
 
     def __init__(self, strikes: Strikes) -> None:
         self._strikes = strikes
         self._tasks: dict[tuple[WorkspaceId, int], asyncio.Task[UndoResult]] = {}
 
     async def go_on(self, workspace: WorkspaceId, undo_id: int) -> UndoResult | None:
-        """Take back what is left of an undo; None where that takes longer than anybody waits for an answer.
+        """Continue a revert; None if it takes longer than a response may wait.
 
         Raises:
-            NotFound: there is no undo of this number, or its route or credential is no more.
+            NotFound: the revert does not exist, or its route or credential was deleted.
         """
         key = workspace, undo_id
         task = self._tasks.get(key)

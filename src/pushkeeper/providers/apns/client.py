@@ -92,9 +92,9 @@ class ApnsClient:
     ) -> None:
         """Open nothing yet; `endpoint_url` and `ca_pem` override where APNs is and who vouches for it.
 
-        `outage_wait_s` is what a push waits after APNs was in trouble.
+        `outage_wait_s` is how long a push waits after an outage of APNs.
 
-        `ProviderTokens` in the place of a key are shared with whoever else has them.
+        `ProviderTokens` instead of a key are shared by several clients.
 
         Raises:
             BadRequest: the address is no HTTPS URL, or the CA is no certificate.
@@ -117,7 +117,7 @@ class ApnsClient:
         return len(self._dry_runs) + self._pool.pending
 
     def send(self, pushes: Sequence[Push]) -> None:
-        """Take these pushes; what becomes of each is told later, never from inside this call."""
+        """Take these pushes; each outcome is reported later, never from inside this call."""
         token = self._tokens.current() if self._tokens is not None else None
         header = token.header.value if token is not None else None
         # All are composed before the first is taken: one that cannot be leaves nothing half done.
@@ -129,13 +129,13 @@ class ApnsClient:
                 self._pool.submit(_Sent(push, token), request, urgent=push.urgent)
 
     def withdraw(self, unwanted: Callable[[Push], bool]) -> int:
-        """Take back pushes that are on no stream yet; each is answered as not processed. Returns how many."""
+        """Withdraw pushes that are on no stream yet; each is answered as not processed. Returns how many."""
         return self._pool.withdraw(lambda sent: unwanted(sent.push))
 
     async def probe(self) -> Verdict:
-        """Ask whether the credential is good, with a token that nobody has: BadDeviceToken says that all else is.
+        """Check the credential, with a token that nobody has: BadDeviceToken means that everything else is right.
 
-        The answer goes to whoever asks and to nobody else.
+        Only the caller gets the response.
         """
         token = self._tokens.current() if self._tokens is not None else None
         request = self._composer.request(_NOBODYS, token.header.value if token is not None else None)

@@ -1,4 +1,4 @@
-"""The access tokens of one service account: one for all, asked for once however many wait, renewed before it ends."""
+"""The access tokens of one service account: requested once for all waiting callers, renewed before they expire."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class AccessTokens:
         self._dropped_at: datetime | None = None
 
     def current(self) -> AccessToken | None:
-        """The token to use now, renewed in the background when it ends soon; None while there is none."""
+        """The current token, renewed in the background before it expires; None without one."""
         token, now = self._token, self._clock()
         if token is None or now >= token.useless_at:
             return None
@@ -134,7 +134,7 @@ class AccessTokens:
             answer = await self._fetch(_request(self._account.token_uri, assertion))
             result = read_grant(answer, now=self._clock())
         if tried.error is not None:
-            # Out of threads, say. Whoever waits for the token is answered all the same, and asks again.
+            # Out of threads, say. Waiting callers are answered all the same, and retry.
             result = read_grant(NoResponse(Silence.NOT_SENT, type(tried.error).__name__), now=self._clock())
         self._asking = None
         self._take(result)

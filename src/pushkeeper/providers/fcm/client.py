@@ -117,7 +117,7 @@ class FcmClient:
         return len(self._waiting) + len(self._unsent) + self._pool.pending
 
     def send(self, pushes: Sequence[Push]) -> None:
-        """Take these pushes; what becomes of each is told later, never from inside this call."""
+        """Take these pushes; each outcome is reported later, never from inside this call."""
         token = self._access.current()
         if token is not None:
             self._submit(pushes, token)
@@ -132,7 +132,7 @@ class FcmClient:
             self._answer_soon([(push, failure) for push in pushes])
 
     async def aclose(self, drain_s: float) -> None:
-        """Wait up to `drain_s` seconds for the answers under way, then close; what was never sent says so."""
+        """Wait up to `drain_s` seconds for responses in flight, then close; pushes that were never sent are reported as such."""
         loop = asyncio.get_running_loop()
         closed_at = loop.time() + drain_s
         try:
@@ -146,7 +146,7 @@ class FcmClient:
         self._tell_unsent()
 
     def withdraw(self, unwanted: Callable[[Push], bool]) -> int:
-        """Take back pushes that are on no stream yet; each is answered as not processed. Returns how many."""
+        """Withdraw pushes that are on no stream yet; each is answered as not processed. Returns how many."""
         taken: list[Push] = []
         kept: list[Push] = []
         for push in self._waiting:
@@ -156,9 +156,9 @@ class FcmClient:
         return len(taken) + self._pool.withdraw(lambda sent: unwanted(sent.push))
 
     async def probe(self) -> Verdict:
-        """Ask whether the credential is good, by a dry run to a token that nobody has: a refused token says that all else is.
+        """Check the credential by a dry run to a token that nobody has: a rejected token means that everything else is right.
 
-        The answer goes to whoever asks and to nobody else.
+        Only the caller gets the response.
         """
         token = self._access.current()
         if token is None:

@@ -92,7 +92,7 @@ def _ios(content: Content) -> dict[str, Any]:
         payload.ValueSizes(Provider.FCM, None).encoded_bytes({**data, **root})
         > payload.MAX_BYTES - _SPARE_BYTES
     ):
-        # The text stands in `aps` too, where every SDK finds it.
+        # The text is in `aps` too, where every SDK finds it.
         root = {**payload.apple_root(content), **payload.DELIVERY_KEYS}
     apns = {"headers": _headers(content, {}, shown=payload.is_shown(root)), "payload": root}
     return {"data": data, "apns": apns}

@@ -31,7 +31,7 @@ _INT32 = range(-(2**31), 2**31)
 
 
 class Kind(Enum):
-    """What may stand in a field, in words for whoever wrote something else."""
+    """What a field can contain, for the error message."""
 
     TEXT = "a text"
     FLAG = "true or false"
@@ -116,10 +116,10 @@ _NOT_SUPPORTED = {"live_activity_token": "Live Activities are not supported"}
 
 
 def require(value: object, fields: Fields, field: str) -> None:
-    """Look through a message, or a part of one; what Liquid will make of a text is not known yet.
+    """Validate a message, or a part of one; texts are not rendered yet.
 
     Raises:
-        BadRequest: a name is no field of it, or something else stands there than FCM takes.
+        BadRequest: an unknown field, or a value that FCM does not accept.
     """
     if not isinstance(value, dict):
         raise BadRequest(field, "must be an object.")

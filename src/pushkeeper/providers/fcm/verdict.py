@@ -152,7 +152,7 @@ def _from_apple(inner: fcm_error.AppleError) -> Meaning:
 def _on_the_apple_leg(outcome: Outcome) -> Outcome:
     match outcome:
         case BadCredentials(heal=heal):
-            # The key is Firebase's to renew; all that is left to us is to try once more.
+            # Only Firebase can renew the key; all we can do is retry once.
             once_more = heal if heal is Heal.BY_OPERATOR else Heal.RECONNECT
             # A made-up token never reaches Apple, so a probe could not tell.
             return replace(outcome, scope=Scope.APPLE_LEG, heal=once_more, probe_after_s=None)

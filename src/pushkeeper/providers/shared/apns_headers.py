@@ -60,10 +60,10 @@ def headers(content: Content, given: dict[str, Any], *, shown: bool) -> dict[str
 
 
 def require(given: dict[str, Any], field: str, *, shown: bool) -> None:
-    """Refuse headers that would not reach Apple as they are written; what Liquid will make of one is not known yet.
+    """Reject headers that would not reach Apple unchanged; texts are not rendered yet.
 
     Raises:
-        BadRequest: of one that we don't pass on, or not with this value.
+        BadRequest: a header that is not passed on, or not with this value.
     """
     named: set[str] = set()
     for name, value in given.items():

@@ -1,4 +1,4 @@
-"""What Apple's reasons mean, whoever brings them: APNs itself, or FCM's `ApnsError`. Pure.
+"""Apple's reasons, from APNs itself or in FCM's `ApnsError`. Pure.
 
 Source: Apple, "Handling notification responses from APNs".
 """

@@ -10,8 +10,8 @@ from pushkeeper.providers.shared.redact import excerpt
 if TYPE_CHECKING:
     from pushkeeper.providers.transport.response import NoResponse
 
-# `stream_not_finished` has no silence of its own: a stream that GOAWAY promised to finish goes on waiting, and ends with an
-# answer or with `no_response`.
+# `stream_not_finished` has no silence of its own: a stream that GOAWAY promised to finish continues to wait, and ends
+# with an answer or with `no_response`.
 _CODES = {
     Silence.NOT_SENT: "connection_failed",
     Silence.UNTRUSTED: "server_certificate_untrusted",

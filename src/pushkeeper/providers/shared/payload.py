@@ -85,7 +85,7 @@ def _string(value: object) -> str:
 
 
 def as_object(value: object) -> dict[str, Any]:
-    """A JSON object, or an empty one in the place of anything else."""
+    """A JSON object, or an empty one instead of anything else."""
     return value if isinstance(value, dict) else {}
 
 

@@ -14,7 +14,7 @@ _LOOKED_AT = 16_384
 
 
 def excerpt(words: str | bytes, token: Token | None = None) -> str:
-    """The first 300 characters, the token masked; bytes are read as UTF-8 as far as they are."""
+    """The first 300 characters, the token masked; invalid UTF-8 is replaced."""
     text = words[:_LOOKED_AT].decode(errors="replace") if isinstance(words, bytes) else words[:_LOOKED_AT]
     if token is not None and token.value:
         text = text.replace(token.value, token.masked)

@@ -1,4 +1,4 @@
-"""What servers say of time: `Retry-After` (RFC 9110, 10.2.3) in both its forms, and `Date`. Pure."""
+"""Times in responses: `Retry-After` (RFC 9110, 10.2.3) in both its forms, and `Date`. Pure."""
 
 from __future__ import annotations
 

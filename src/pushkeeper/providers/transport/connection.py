@@ -1,8 +1,8 @@
 """One HTTP/2 connection as a client, without I/O: bytes in, bytes out, answers in batches (RFC 9113).
 
 libnghttp2 (`ngh2`, which no other file of pushkeeper outside the simulator knows) does framing, HPACK and flow control.
-Here are the promises to whoever sends: every exchange that was submitted is handed out exactly once, answered or, when
-the server surely did not look at it, refused, to be sent again elsewhere.
+Its contract: every submitted exchange is returned exactly once, with a response or, when the server certainly did not
+process it, as refused, to be sent again elsewhere.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Connection(Generic[Key]):
         self._h2.initiate_connection(_SETTINGS)
         self._h2.set_local_window_size(_WINDOW_BYTES)
         self._streams: dict[int, Exchange[Key]] = {}
-        # Given up, but open in the server's eyes until our RST_STREAM has left.
+        # Reset by us, but open for the server until our RST_STREAM has left.
         self._cancelled: set[int] = set()
         self._answers: list[tuple[Key, Answer]] = []
         self._refused: list[tuple[int, Exchange[Key]]] = []  # with the stream that each was on
@@ -94,7 +94,7 @@ class Connection(Generic[Key]):
     @property
     def capacity(self) -> int:
         """How many requests may be submitted now: none before the server's first SETTINGS, or under a ping."""
-        # What is sent to a peer that may be dead is lost with it; what waits for the pong is not.
+        # Requests sent to a peer that may be dead are lost with it; those that wait for the pong are not.
         if self.draining or self._pinged_at is not None:
             return 0
         free = self._allowed - len(self._streams) - len(self._cancelled)
@@ -191,7 +191,7 @@ class Connection(Generic[Key]):
         return [exchange for _, exchange in refused]
 
     def lose(self, why: NoResponse) -> None:
-        """The transport is gone, or given up: what was sent and not answered may have arrived."""
+        """The transport is closed: requests without a response may have arrived."""
         self.draining = True
         detail = "; ".join(text for text in (self.goodbye, why.detail) if text)
         lost = NoResponse(Silence.LOST, detail, why.certificate_refused)

@@ -92,7 +92,7 @@ class Link(Generic[Key]):
         self._wake()
 
     def _break(self, error: Exception) -> None:
-        """Give the connection up for an error of ours: what is on it is answered, and other connections go on."""
+        """Close the connection after an internal error: its requests are answered, and other connections continue."""
         log.error("connection_broken", exc_info=error)
         self.fail(error)
 

@@ -95,11 +95,11 @@ class Pool(Generic[Key]):
         return self._unanswered
 
     def submit(self, key: Key, request: Request, *, urgent: bool = False) -> None:
-        """Take a request; its answer is told later, together with others. Urgent ones leave before those that wait."""
+        """Take a request; its response is delivered later, in a batch. Urgent ones leave before queued ones."""
         self._enqueue(key, request, urgent=urgent)
 
     def withdraw(self, unwanted: Callable[[Key], bool]) -> int:
-        """Take back requests that are on no stream; each is answered as not processed. Returns how many."""
+        """Withdraw requests that are on no stream; each is answered as not processed. Returns how many."""
         taken = 0
         for queue in (self._again, self._urgent, self._fresh):
             for _ in range(len(queue)):
@@ -121,15 +121,15 @@ class Pool(Generic[Key]):
         return await fetch.answer
 
     def close_connections(self) -> None:
-        """Leave all present connections once their requests are answered; new requests go on fresh ones."""
+        """Drain all present connections; new requests use fresh ones."""
         for link in self._links:
             link.leave()
         self._wake()
 
     async def aclose(self, drain_s: float) -> None:
-        """Wait up to `drain_s` seconds for what was submitted, answer the rest and close.
+        """Wait up to `drain_s` seconds for the submitted requests, answer the rest and close.
 
-        What was sent is answered as LOST then, what was not as NOT_PROCESSED, as is what is submitted from now on.
+        Sent requests are then answered as LOST, unsent and later ones as NOT_PROCESSED.
         """
         self._closing = True
         try:
@@ -243,7 +243,7 @@ class Pool(Generic[Key]):
             self._drained.set()
         told = self._tell_fetches(answers) if self._fetching else cast("list[tuple[Key, Answer]]", answers)
         if told:
-            # Whoever hears them answers for each; the connections go on with the others.
+            # The callback answers for each; the connections continue with the others.
             with isolated(log, "answers_not_heard", host=self._endpoint.host, answers=len(told)):
                 self._on_answers(told)
 
@@ -261,7 +261,7 @@ class Pool(Generic[Key]):
     # Connections.
 
     def _look_for_more(self, now: float) -> None:
-        """Open a connection for what waits; while that is not to be tried for long, say why instead of keeping it."""
+        """Open a connection for queued requests; if the next attempt is far off, answer them with the reason."""
         told, self._turned_away = self._turned_away, False
         if (
             self._dialing is not None
@@ -311,10 +311,10 @@ class Pool(Generic[Key]):
             self._answer_waiting(self._trouble)
 
     async def _open(self) -> Link[Key | _Fetch]:
-        """A connection on which the server's first SETTINGS have come.
+        """A connection whose server sent its first SETTINGS.
 
         Raises:
-            OSError: there is none to be had.
+            OSError: no connection.
         """
         channel = await Channel.open(self._endpoint, self._limits.connect_timeout_s)
         link: Link[Key | _Fetch] = Link(channel, self._limits, self._wake, self._jitter())

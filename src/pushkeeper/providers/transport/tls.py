@@ -1,4 +1,4 @@
-"""One TLS connection on the event loop: who is at the other end, bytes in, bytes out.
+"""One TLS connection on the event loop: the peer, bytes in, bytes out.
 
 asyncio's own TLS transport takes half of the sender's time when a server writes small records, so this one drives
 OpenSSL itself: as much as the socket holds is read at once, and all its records are handed over together.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HTTP2 = "h2"
 _READ_BYTES = 1 << 18
-# What a server says of a client's certificate (RFC 8446, 6.2), in OpenSSL's spelling.
+# The alerts by which a server rejects a client's certificate (RFC 8446, 6.2), in OpenSSL's spelling.
 _CERTIFICATE_ALERTS = (
     "ALERT_ACCESS_DENIED",
     "ALERT_BAD_CERTIFICATE",
@@ -127,7 +127,7 @@ class Receiver(Protocol):
         """The connection is over; called once, unless the channel was closed from this side."""
 
     def writable(self) -> None:
-        """What was written has left, after it had not at once."""
+        """Data that could not be written at once has left."""
 
 
 class Channel:
