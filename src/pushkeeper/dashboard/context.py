@@ -59,11 +59,11 @@ class ReadsBroadcasts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the dashboard calls, and the addresses at which browsers reach it, and it the simulator.
+    """What the dashboard calls: services, providers, and the addresses of itself and the simulator.
 
     Attributes:
-        read_broadcast: what is typed is checked as what is asked of the API is.
-        ending: set when the process is to end: pages that are still being sent end with it.
+        read_broadcast: validates form input like a request to the API.
+        ending: set when the process stops: open streams end with it.
     """
 
     services: Services

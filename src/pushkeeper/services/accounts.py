@@ -113,10 +113,10 @@ class Users:
         return found
 
     async def named(self, name: str) -> User:
-        """The user of this name.
+        """The user with this name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         found = await accounts.by_key(self._database, key_of(name))
         if found is None:
@@ -156,7 +156,7 @@ class Users:
 
     @audited("user.enable", "user")
     async def enable(self, entry: AuditEntry, user: UserId) -> None:
-        """Let a user who was kept out log in again.
+        """Enable a disabled user.
 
         Raises:
             NotFound: it does not exist.
@@ -226,13 +226,13 @@ class Users:
         return found
 
     async def follow(self, token: str, password: str, *, name: str = "", address: str = "") -> str:
-        """Set a password by a link, which makes the first admin of that name if it is nobody's, and log them in.
+        """Set a password by a link, and log the user in; a link without a user creates the first admin.
 
-        Returns what their browser is to hold.
+        Returns the session cookie.
 
         Raises:
-            NotFound: the link was used, has ended, or never was.
-            BadRequest: the name is none, or the password too easily guessed.
+            NotFound: the link was used, has expired, or never existed.
+            BadRequest: the name is invalid, or the password too easy to guess.
         """
         known = await self.link(token)
         name = known.user.name if known.user else _checked_name(name)
@@ -301,7 +301,7 @@ class Users:
         return user
 
     async def holder(self, token: str) -> User | None:
-        """Who is logged in by this; None when that is over or never was."""
+        """The user of a session token; None when it is over or never existed."""
         return await sessions.find(self._database, _hash(token))
 
     @audited("user.log_out")
@@ -323,7 +323,7 @@ class Users:
         """
         entry.target = user.name
         _check_password(password, user.name)
-        # Whoever is logged in is no stranger.
+        # A logged-in user is not a stranger.
         found = await accounts.by_key(self._database, key_of(user.name))
         await self._checked(user.name, found, former, f"user {user.user_id}", known=True)
         password_hash = await self._passwords.hash(password)
@@ -381,5 +381,5 @@ def _is_admin(user: User) -> bool:
 
 
 def _hash(text: str) -> bytes:
-    """What was made at random is kept by one round of SHA-256; a name is only to be told from others by it."""
+    """Random secrets are stored as one round of SHA-256; names only need to be distinct."""
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()

@@ -1,4 +1,4 @@
-"""Keys: who is calling, by their hashes and in constant time; and how they are made, listed and revoked."""
+"""API keys: authentication by their hashes in constant time; create, list and revoke."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Authenticator:
         """The workspace of a site id and API key, in basic authentication.
 
         Raises:
-            Unauthorized: there are none, or they are wrong.
+            Unauthorized: missing or wrong.
             TooManyRequests: it has made all its calls for now.
         """
         return await self._of("track", authorization, self._holder_of_site)
@@ -87,16 +87,16 @@ class Authenticator:
         """The workspace of an App API key, as bearer.
 
         Raises:
-            Unauthorized: there is none, or it is wrong.
+            Unauthorized: missing or wrong.
             TooManyRequests: it has made all its calls for now.
         """
         return await self._of("app", authorization, self._holder_of_bearer)
 
     async def cdp(self, key: str) -> Caller:
-        """The workspace of a write key, as it stands in a body or a path.
+        """The workspace of a write key in a body or a path.
 
         Raises:
-            Unauthorized: it is none.
+            Unauthorized: it is not a write key.
             TooManyRequests: it has made all its calls for now.
         """
         return await self._of("cdp", key.encode("utf-8", "replace"), self._holder_of_write_key)
@@ -105,7 +105,7 @@ class Authenticator:
         """The workspace of a write key, as the user of basic authentication or as bearer.
 
         Raises:
-            Unauthorized: there is none, or it is wrong.
+            Unauthorized: missing or wrong.
             TooManyRequests: it has made all its calls for now.
         """
         scheme, _, key = authorization.decode("latin-1").partition(" ")
@@ -135,7 +135,7 @@ class Authenticator:
     async def _looked_up(
         self, kind: str, digest: bytes, authorization: str, look_up: Callable[[str], Awaitable[Caller]]
     ) -> Caller:
-        """Whose it is, looked up once for all who ask meanwhile; as it was when that began, it is remembered."""
+        """The holder of a key, looked up once for all concurrent callers; cached from when the lookup began."""
         looking = self._looking.get((kind, digest))
         if looking is None:
 
@@ -151,7 +151,7 @@ class Authenticator:
                 return found
 
             looking = self._looking[kind, digest] = asyncio.create_task(look())
-            # Whoever asked may have left before the answer.
+            # The first caller may have left before the result.
             looking.add_done_callback(lambda done: done.cancelled() or done.exception())
         with patience.spent():
             return await asyncio.shield(looking)
@@ -222,7 +222,7 @@ class ApiKeys:
 
 
 def not_here(message: str) -> Unreachable:
-    """What is answered to whoever would throw away what is refused, until the proxy in front of the cells is mended."""
+    """The response for a key of another cell: callers keep the call until the proxy in front of the cells is fixed."""
     return Unreachable(message, retry_after_s=_MISROUTED_FOR_S)
 
 

@@ -57,11 +57,11 @@ _NOT_FOUND = "Audience not found"
 
 @dataclass(frozen=True, slots=True)
 class UnitDifference:
-    """Whom a filter means otherwise if it is read of people instead of devices.
+    """Where evaluating a filter per person instead of per device gives another result.
 
     Attributes:
-        clauses: of each example, what of the filter is not true of it as it is read of devices (where it is taken in
-            wrongly) or of people (where it is left out).
+        clauses: for each example, the part of the filter that does not match per device (wrongly included) or per
+            person (wrongly excluded).
     """
 
     differences: Differences
@@ -70,7 +70,7 @@ class UnitDifference:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How large an audience is, and who differs if its filter is read of people instead of devices."""
+    """The size of an audience, and who differs if its filter is evaluated per person instead of per device."""
 
     size: Size
     apart: UnitDifference
@@ -82,7 +82,7 @@ class Preview:
 
 
 class Audiences:
-    """The segments of all workspaces, and whom filters are true of."""
+    """The segments of all workspaces, and the members of filters."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -127,11 +127,11 @@ class Audiences:
     async def change(
         self, entry: AuditEntry, workspace: WorkspaceId, segment_id: int, draft: Draft
     ) -> Segment:
-        """Let a saved audience be so; what was sent to it stays sent.
+        """Update a saved audience; messages already sent to it are not affected.
 
         Raises:
-            BadRequest: the filter is none, names a segment that there is not, or itself.
-            NotFound: there is no saved audience of this number.
+            BadRequest: the filter is invalid, or names itself or a segment that does not exist.
+            NotFound: the saved audience does not exist.
         """
         before = await self.segment(workspace, segment_id)
 
@@ -193,11 +193,11 @@ class Audiences:
         return await segments.uses(self._database.of(workspace).rows, workspace)
 
     async def add(self, workspace: WorkspaceId, segment_id: int, who: Sequence[Identifier]) -> None:
-        """Put people into a segment; who is not known is made, save by a cio_id.
+        """Add people to a segment; unknown ones are created, except by a cio_id.
 
         Raises:
             BadRequest: the segment is a filter's, or an id is a placeholder and the workspace does not allow it.
-            NotFound: there is no segment of this number.
+            NotFound: the segment does not exist.
         """
         await self._by_hand(workspace, segment_id)
         namings = [PersonReference(workspace_id=workspace, path=one, field="ids") for one in who]
@@ -298,10 +298,10 @@ class Audiences:
         return await audiences.estimate(self._database, audience, within_s=within_s)
 
     async def sample(self, workspace: WorkspaceId, given: object, unit: Unit, *, limit: int) -> list[Device]:
-        """Some of the devices that a filter is true of, or of whose people; the same whenever it is asked.
+        """A sample of the devices that match a filter, or whose people do; the same on every call.
 
         Raises:
-            BadRequest: the filter is none, or names a segment that there is not.
+            BadRequest: the filter is invalid, or names a segment that does not exist.
         """
         return await self.devices(workspace, given, unit, after=b"", limit=limit)
 
@@ -319,10 +319,10 @@ class Audiences:
 
     @in_turn
     async def preview(self, workspace: WorkspaceId, given: object, unit: Unit) -> Preview:
-        """Whom a filter is true of, and which devices it is true of only if it is read of people, or only if not.
+        """The members of a filter, and the devices that only match per person, or only per device.
 
         Raises:
-            BadRequest: the filter is none, or names a segment that there is not.
+            BadRequest: the filter is invalid, or names a segment that does not exist.
         """
         audience = await self._audience(workspace, given, unit)
         size = await audiences.size(self._database, audience)
@@ -330,11 +330,11 @@ class Audiences:
 
     @in_turn
     async def apart(self, workspace: WorkspaceId, given: object, *, within_s: float) -> UnitDifference:
-        """Which devices a filter is true of only if it is read of people, or only if not, and why.
+        """The devices that only match a filter per person, or only per device, and why.
 
         Raises:
-            BadRequest: the filter is none, or names a segment that there is not.
-            TooSlow: it takes much longer than it is given.
+            BadRequest: the filter is invalid, or names a segment that does not exist.
+            TooSlow: it takes much longer than its limit.
         """
         return await self._apart(await self._audience(workspace, given, Unit.DEVICE), within_s)
 
@@ -342,11 +342,11 @@ class Audiences:
     async def differing(
         self, workspace: WorkspaceId, given: object, *, included: bool, after: bytes, limit: int
     ) -> list[Device]:
-        """The devices whose keys come after this one that a filter read of people takes in wrongly, or leaves out.
+        """Devices after this key that evaluation per person wrongly includes or excludes.
 
         Raises:
-            BadRequest: the filter is none, or names a segment that there is not.
-            TooSlow: it cannot be told within a minute.
+            BadRequest: the filter is invalid, or names a segment that does not exist.
+            TooSlow: it takes longer than a minute.
         """
         audience = await self._audience(workspace, given, Unit.DEVICE)
         return await audiences.differing(

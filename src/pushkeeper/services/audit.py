@@ -30,11 +30,11 @@ _LONGEST_VALUE = 60  # characters of a value that is written
 
 @dataclass(slots=True)
 class AuditEntry:
-    """The line of a change under way, filled in by the use case.
+    """The audit line of a change in progress, filled in by the use case.
 
     Attributes:
-        target: what is changed, by a name or number that is no secret; empty: as it was when the change began.
-        detail: what else there is to say of it.
+        target: what is changed, by a name or number that is no secret; empty keeps the initial one.
+        detail: further data.
     """
 
     by: Actor
@@ -60,7 +60,7 @@ class AuditEntry:
         ]
 
     async def done_with(self, connection: Connection) -> None:
-        """Say in the transaction of the change that it is done: the line says so exactly where that is committed."""
+        """Complete the line in the change's transaction: it is committed exactly if the change is."""
         await audit.done_with(connection, self.number)
 
     @property
@@ -93,7 +93,7 @@ class Audit:
         await audit.write(self._database, _act(by, action, workspace, target), Outcome.REFUSED, why)
 
     async def tokens_read(self, by: Actor, workspace: WorkspaceId, devices: int) -> None:
-        """Write that whole tokens of so many devices are given out to somebody who did not name them; nothing of none."""
+        """Record that this many whole tokens were given to somebody who did not name them; nothing for zero."""
         if devices:
             target = "1 device" if devices == 1 else f"{devices:,} devices"
             await audit.write(self._database, _act(by, "tokens.read", workspace, target), Outcome.DONE)
@@ -167,7 +167,7 @@ async def write_with(
 
 
 async def write_refused(database: Database, by: Actor, action: str, why: str) -> None:
-    """Write what was refused to somebody of whom nothing is known."""
+    """Record a rejected attempt of an unknown caller."""
     await audit.write(database, _act(by, action, None, ""), Outcome.REFUSED, why)
 
 

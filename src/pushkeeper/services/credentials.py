@@ -50,12 +50,12 @@ class Credentials:
         must_exist: bool = False,
         keep_key: bool = False,
     ) -> tuple[int, bool]:
-        """Add or replace a credential; its id, and whether it was there. Its routes go on, and what was held on them is sent again.
+        """Add or replace a credential; its ID, and whether it existed. Its routes resume, and pushes on hold are sent again.
 
         A VAPID key is moved behind the new one as long as browsers are subscribed with it; with `keep_key` it is not replaced.
 
         Raises:
-            NotFound: it must be there to be replaced, and is not.
+            NotFound: it must exist to be replaced, and does not.
         """
         entry.target = _name(new)
         replaced = await credentials.exists(self._database, workspace, new)

@@ -1,4 +1,4 @@
-"""Filters as they are given: trees or texts, with the saved audiences that they name put in."""
+"""Parse filters, as trees or text, and insert the saved audiences that they name."""
 
 from __future__ import annotations
 

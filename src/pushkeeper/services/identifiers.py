@@ -31,7 +31,7 @@ def checked(found: Identifier, field: str) -> Identifier:
 
 
 def of_path(text: str, field: str = "identifier") -> Identifier:
-    """Whom a text names as paths do: by an id, an email, or `cio_` and a cio_id.
+    """The person in a path: by an ID, an email, or `cio_` and a cio_id.
 
     Raises:
         BadRequest, TooLarge: it is blank or too long, or cannot be stored.
@@ -72,7 +72,7 @@ def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -
     Customer.io's newer calls have `internal` for a cio_id, with its prefix.
 
     Raises:
-        BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be stored.
+        BadRequest, TooLarge: none or several are given, it is a phone number, or it cannot be stored.
     """
     identifiers = identifiers_in(given, field)
     if "phone" in identifiers:

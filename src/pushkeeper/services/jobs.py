@@ -1,4 +1,4 @@
-"""Jobs as operators see them: what waits, runs, is put off or has failed, and why; retried or cancelled."""
+"""Jobs for operators: those that are queued, running, delayed or failed, and why; retry and cancel."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Jobs:
 
     @audited("job.cancel", "kind", "item")
     async def cancel(self, entry: AuditEntry, workspace: WorkspaceId, kind: str, item: int) -> Job:
-        """Let nobody work at a job any more.
+        """Cancel a job.
 
         Raises:
-            Conflict: it is a broadcast that has failed: there is nothing left of it to cancel.
+            Conflict: it is a failed broadcast: nothing of it is left to cancel.
             NotFound: it does not exist, or is already done.
         """
         found = await self._one(workspace, kind, item)

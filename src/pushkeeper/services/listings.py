@@ -48,7 +48,7 @@ __all__ = [
 
 
 class Listings:
-    """What there is in all workspaces."""
+    """Lists of what a workspace has."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -97,7 +97,7 @@ class Listings:
     async def people(
         self, workspace: WorkspaceId, node: Node | None, *, after: int, limit: int
     ) -> Page[ShownPerson, int]:
-        """People of whom a filter is true, after one of them."""
+        """People who match a filter, after one of them."""
         return await people.page(self._database, workspace, node, after=after, limit=limit)
 
     async def deliveries_of(

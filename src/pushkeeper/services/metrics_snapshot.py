@@ -1,4 +1,4 @@
-"""Measures: every metric as it stands now, of this process, of all workers and of the database."""
+"""Metrics: a snapshot of every metric, of this process, all workers and the database."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ SLOW_TIMES = 50.0  # of many devices it takes long: at most a fiftieth of the ti
 
 
 class CachedAnswer(Generic[T]):
-    """A question's last answer. One that is too old is asked for again, by one caller for all.
+    """A query's last result. When it is too old, one caller refreshes it for all.
 
-    It is fresh for `fresh_for_s`, or for so many `times` as long as it took, whichever is longer.
+    It is fresh for `fresh_for_s`, or for `times` as long as the query took, whichever is longer.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[T]], *, fresh_for_s: float, times: float = 0.0) -> None:
@@ -69,7 +69,7 @@ class CachedAnswer(Generic[T]):
         return self._answer
 
     async def last(self, *, within_s: float) -> T | None:
-        """The last answer, however old, while a newer one is asked for; one that is not there yet is waited for a little."""
+        """The last result, however old, while it is being refreshed; the first one is awaited briefly."""
         if time.monotonic() >= self._rests_until:
             asking = self._under_way()
             if self._answer is None:
@@ -100,10 +100,10 @@ class CachedAnswer(Generic[T]):
 
 
 class MetricsSnapshot:
-    """Gathers all series for a scrape; what a scan of devices tells is kept for a minute, or fifty times as long as it takes."""
+    """Gathers all series for a scrape; results of scans over devices are cached for a minute, or fifty times as long as they took."""
 
     def __init__(self, database: Database, cell: int = 0, shared: SharedMetrics | None = None) -> None:
-        """With shared figures, what is said of this process is said of all processes of the service together."""
+        """With shared metrics, this process's series are those of all processes of the service together."""
         self._database = database
         self._cell = cell
         self._shared = shared
@@ -138,7 +138,7 @@ class MetricsSnapshot:
         return [*ours, *replica, *stored]
 
     def own(self) -> Iterator[Series]:
-        """What this process says of itself."""
+        """The series of this process."""
         yield from PROCESS.series()
         yield Series(Metric.BUILD, (__version__, platform.python_version(), self._postgresql), 1.0)
         with self._process.oneshot():

@@ -21,7 +21,7 @@ _HASHING_WAITS = 20
 
 
 class _Queue:
-    """What takes memory and a tenth of a second, and is done beside the event loop, so many at once."""
+    """Hashing takes memory and a tenth of a second, so it runs in threads, a limited number at once."""
 
     def __init__(self) -> None:
         self._hashing = asyncio.Semaphore(_HASHING_AT_ONCE)
@@ -62,7 +62,7 @@ class Passwords:
         return await self._known(lambda: self._hasher.hash(password))
 
     async def verify(self, password_hash: str | None, password: str, *, known: bool) -> bool:
-        """Whether this is the password; it takes as long where there is none to compare it with.
+        """Whether this is the password; it takes as long without one to compare with.
 
         Raises:
             TooManyRequests: too many wait.

@@ -63,7 +63,7 @@ class People:
         self._calls = ingest.combined(database)
 
     async def identify(self, naming: PersonReference, change: AttributeChange) -> PersonId | None:
-        """Create or update a person; None when nobody is meant and nobody may be created.
+        """Create or update a person; None when nobody matches and nobody may be created.
 
         Raises:
             BadRequest: the person would have more than 300 attributes.
@@ -84,7 +84,7 @@ class People:
         )
 
     async def tell(self, told: PersonUpdate) -> PersonId | None:
-        """Write what is told, and return whom it was about.
+        """Apply an update, and return its person.
 
         Raises:
             BadRequest: a person or a device would have more than 300 attributes.
@@ -134,7 +134,7 @@ class People:
         by: RequestedBy,
         request_id: str = "",
     ) -> Receipt:
-        """Delete a person and have all that is left of them erased; of somebody who is gone, the receipt that there is.
+        """Delete a person and erase all their data; for a deleted person, return the existing receipt.
 
         Raises:
             NotFound: nobody has this identifier, and nobody who had it was erased.
@@ -147,12 +147,12 @@ class People:
             if not found:
                 raise NotFound(f"No person found with this {identifier.kind}")
             receipt = found[0]
-        # Not whom: the log is what stays.
+        # No identifiers: the log is kept.
         entry.target = f"erasure {receipt.erasure_id}"
         return receipt
 
     async def note(self, workspace: WorkspaceId, said: dict[str, Any]) -> None:
-        """Keep what is said of objects and of relationships to them, as it is said."""
+        """Store notes about objects and relationships to them, unchanged."""
 
         async def work(connection: Connection) -> None:
             await events.note(connection, workspace, said)
@@ -192,7 +192,7 @@ class People:
         request_id: str = "",
         once: bytes | None = None,
     ) -> Command:
-        """Deletes the device of this token, whoever owns it: its app reports that nobody is logged in.
+        """Delete the device of this token, whoever owns it: its app reports that nobody is logged in.
 
         Calls of one anonymous id keep their order; it names nobody.
         """
@@ -297,14 +297,14 @@ class People:
     async def devices_by_person(
         self, workspace: WorkspaceId, persons: Sequence[Person]
     ) -> Mapping[PersonId, Sequence[Device]]:
-        """The devices of people, the last used of each first; who has none is missing."""
+        """The devices of people, each person's last used one first; people without any are missing."""
         return await devices.of_people(self._database, workspace, [one.person_id for one in persons])
 
     async def device(self, workspace: WorkspaceId, token: Token, person: PersonId | None = None) -> Device:
-        """The device of this token, of this person if one is named; of several who share it, the last used.
+        """The device of this token, of this person if one is named; of a shared token, the last used one.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         device = await devices.read(self._database, workspace, token, person)
         if device is None:
@@ -318,7 +318,7 @@ class People:
         return await devices.search(self._database, workspace, wanted, after=after, limit=limit)
 
     async def pushes(self, device: Device, *, limit: int) -> list[PushLine]:
-        """What came of the pushes to a device since its person has it, the newest message first."""
+        """Outcomes of pushes to a device since its person has it, newest message first."""
         return await devices.pushes(self._database, device, limit=limit)
 
     async def history(
@@ -353,7 +353,7 @@ class People:
         return await erasures.receipts(self._database, workspace, of=of)
 
     async def notes_of(self, workspace: WorkspaceId, person: Person) -> list[dict[str, Any]]:
-        """What was said of a person's relationships to objects, as it was said, the oldest first."""
+        """Notes about a person's relationships to objects, unchanged, oldest first."""
         known = {"id": person.id, "email": person.email, "cio_id": person.cio_id}
         return await events.notes_of(
             self._database,
@@ -362,7 +362,7 @@ class People:
         )
 
     async def topics(self, workspace: WorkspaceId) -> list[Any]:
-        """The subscription preferences of the newest people, from which the topics that there are are told."""
+        """The subscription preferences of the newest people, from which the existing topics are derived."""
         return await topics.preferences(self._database, workspace)
 
     async def drain(self) -> None:
@@ -377,7 +377,7 @@ class People:
         by: RequestedBy,
         request_id: str,
     ) -> int | None:
-        """Delete whom this names, and return the number of their erasure; None when it is nobody."""
+        """Delete the person, and return the number of their erasure; None when nobody matches."""
         person = await people.find(connection.fetchval, workspace, identifier)
         if person is None or not await people.lock(connection, workspace, person):
             return None

@@ -1,4 +1,4 @@
-"""Routing: how a workspace's routes do, and what an operator says of them."""
+"""Routes of a workspace: their status, and an operator's actions."""
 
 from __future__ import annotations
 
@@ -104,10 +104,10 @@ class Routes:
 
     @audited("route.resume", "name")
     async def resume(self, entry: AuditEntry, workspace: WorkspaceId, name: str) -> int:
-        """Let a route go on, and return for how many devices work waits on it; held verdicts stay held.
+        """Resume a route, and return how many devices are queued on it; rejections on hold stay on hold.
 
         Raises:
-            NotFound: the workspace has no route of this name.
+            NotFound: the route does not exist.
         """
         route = await self._named(workspace, name)
 
@@ -122,12 +122,12 @@ class Routes:
 
     @audited("route.apply", "name")
     async def apply(self, entry: AuditEntry, workspace: WorkspaceId, name: str) -> int:
-        """Believe the refusals that are held on a route: each is its device's strike; returns how many there were.
+        """Apply the rejections on hold on a route: each becomes its device's bounce; returns how many there were.
 
-        A route that the fleet guard paused goes on, and for an hour the guard lets such refusals through.
+        A route that the rejection guard paused resumes, and for an hour the guard lets such rejections through.
 
         Raises:
-            NotFound: the workspace has no route of this name.
+            NotFound: the route does not exist.
         """
         route = await self._named(workspace, name)
 
@@ -141,12 +141,12 @@ class Routes:
 
     @audited("route.discard", "name")
     async def discard(self, entry: AuditEntry, workspace: WorkspaceId, name: str) -> int:
-        """Drop the refusals that are held on a route: no device changes, and their pushes are sent again.
+        """Discard the rejections on hold on a route: no device changes, and their pushes are sent again.
 
-        A route that the fleet guard paused goes on. Returns how many refusals there were.
+        A route that the rejection guard paused resumes. Returns how many there were.
 
         Raises:
-            NotFound: the workspace has no route of this name.
+            NotFound: the route does not exist.
         """
         discarded = await self._decide(await self._named(workspace, name), held_refusals.discard)
         entry.detail = f"{discarded:,} rejections discarded"
@@ -154,7 +154,7 @@ class Routes:
 
     async def _decide(self, route: Route, decide: Callable[..., Awaitable[int]]) -> int:
         decided, own = 0, self._database.of(route.workspace_id)
-        # Page by page: a transaction over a fleet would hold its devices' rows for as long as it takes.
+        # Page by page: one transaction over all devices would lock their rows too long.
         while True:
             some: int = await own.in_transaction(
                 lambda connection: decide(connection, [route.key], _ALL, limit=_PAGE)

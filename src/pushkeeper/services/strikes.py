@@ -1,4 +1,4 @@
-"""Strikes of devices: last statuses checked against their history, and strikes that were nobody's fault taken back."""
+"""Bounces of devices: check last statuses against their history, and revert bounces that devices did not cause."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class StrikeSelector:
     only: StrikeFilter = StrikeFilter.ALL
 
     def shown(self) -> dict[str, Any]:
-        """As it is kept."""
+        """The stored form."""
         named = {"route": self.route, "credential": self.credential, "reason": self.reason}
         return {
             "since": self.since.isoformat(),
@@ -71,7 +71,7 @@ class StrikeSelector:
 
     @classmethod
     def kept(cls, shown: dict[str, Any]) -> StrikeSelector:
-        """The same, as it was kept."""
+        """The selector in its stored form."""
         return cls(
             since=datetime.fromisoformat(shown["since"]),
             until=datetime.fromisoformat(shown["until"]),
@@ -84,7 +84,7 @@ class StrikeSelector:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A device that changes: as it stood, and as it stands then."""
+    """A device that changes: its state before and after."""
 
     before: StoredDevice
     after: ReplayedStatus
@@ -92,15 +92,15 @@ class Example:
 
 @dataclass(slots=True, kw_only=True)
 class UndoResult:
-    """What taking strikes back changes, or would.
+    """The effect of reverting bounces.
 
     Attributes:
-        strikes: how many are meant, of how many `devices`.
-        changed: devices by what they were and become.
-        unchanged: devices that stand as they did: they came back since, or have other strikes.
-        gone: devices that are no more.
+        strikes: how many bounces are selected, on how many `devices`.
+        changed: devices by their status before and after.
+        unchanged: devices that keep their status: they returned since, or have other bounces.
+        gone: deleted devices.
         examples: some of those that change.
-        undo_id: under which it is kept; None of a dry run.
+        undo_id: the ID of the revert; None of a dry run.
     """
 
     strikes: int = 0
@@ -121,9 +121,9 @@ class Strikes:
     async def verify(
         self, workspace: WorkspaceId, *, parts: int = _PARTS, within_s: float = inf
     ) -> CheckResult:
-        """Whether each device's history comes to its status; of as many of them as can be looked at in that time.
+        """Check that each device's history replays to its status; as many as possible in the time.
 
-        Of many `parts`, 65,536 at most, each takes less long; they are looked at in no order, so that some are a sample of all.
+        With up to 65,536 `parts`, each takes less time; their order is random, so that some are a sample of all.
 
         Raises:
             TooSlow: a part takes longer than a minute.
@@ -172,15 +172,15 @@ class Strikes:
         why: str,
         told: Callable[[int, int], None] = lambda _, __: None,
     ) -> UndoResult:
-        """Take strikes back: each device stands as its history comes to without them, with a line that says so.
+        """Revert bounces: each device gets the state that its history has without them, with a line that says so.
 
-        A device that came back since, or that other strikes made what it is, stays as it is; one that is gone stays gone.
-        Page by page, so that nobody waits for long; what is cut short is complete as far as it came, and goes on by
-        `go_on`. `told` hears how many of how many devices are done.
+        Devices that returned since, or have other bounces, keep their status; deleted ones stay deleted.
+        Page by page, so that no lock is long; every finished page is complete, and `go_on` continues an interrupted
+        revert. `told` is called with the devices done and their total.
 
         Raises:
-            BadRequest: the times are no range, or too far back, or there is no such reason code.
-            NotFound: there is no route or credential of this name.
+            BadRequest: the time range or the reason code is invalid.
+            NotFound: the route or credential does not exist.
         """
         return await self.go_on(workspace, await self.begin(by, workspace, meant, why=why), told)
 
@@ -188,13 +188,13 @@ class Strikes:
     async def begin(
         self, entry: AuditEntry, workspace: WorkspaceId, meant: StrikeSelector, *, why: str
     ) -> int:
-        """Note that these strikes are taken back, and return the number under which `go_on` does it.
+        """Create a revert of these bounces, and return its number for `go_on`.
 
-        Those that are still to come are not meant: it may go on much later.
+        Future bounces are excluded: it may continue much later.
 
         Raises:
-            BadRequest: the times are no range, or too far back, or there is no such reason code.
-            NotFound: there is no route or credential of this name.
+            BadRequest: the time range or the reason code is invalid.
+            NotFound: the route or credential does not exist.
         """
         _check(meant)
         meant = replace(meant, until=min(meant.until, datetime.now(UTC)))
@@ -217,10 +217,10 @@ class Strikes:
 
     @audited("strikes.resume", "undo_id")
     async def resume(self, entry: AuditEntry, workspace: WorkspaceId, undo_id: int) -> None:
-        """Say who lets an undo go on that was cut short; `go_on` does it.
+        """Record who continues an interrupted revert; `go_on` continues it.
 
         Raises:
-            NotFound: there is no undo of this number.
+            NotFound: the revert does not exist.
         """
         if await strike_store.one(self._database, workspace, undo_id) is None:
             raise NotFound("Undo not found")
@@ -232,10 +232,10 @@ class Strikes:
         undo_id: int,
         told: Callable[[int, int], None] = lambda _, __: None,
     ) -> UndoResult:
-        """Take those strikes back that are not yet; twice at the same time does no harm.
+        """Revert the remaining bounces; running it twice at the same time is safe.
 
         Raises:
-            NotFound: there is no undo of this number, or its route or credential is no more.
+            NotFound: the revert does not exist, or its route or credential was deleted.
         """
         found = await strike_store.one(self._database, workspace, undo_id)
         if found is None:
@@ -369,7 +369,7 @@ class _Page:
         if self.changes:
             balances = [(one.before.device_id, one.after) for one in self.changes]
             await strike_store.restore(connection, self._workspace, undo_id, balances)
-        # Another who is at the same undo may have been first with some of them.
+        # A concurrent run of the same revert may have done some of them first.
         struck = [key for key in there if any(one.meant for one in history[key])]
         await strike_store.count(
             connection, self._workspace, undo_id, strikes=len(numbers), devices=len(struck)

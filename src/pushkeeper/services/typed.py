@@ -123,7 +123,7 @@ def _of_length(path: Path, kind: str, comparison: str, length: str) -> BadReques
 
 
 def _respelled(value: object, refused: BadRequest, kind: type[msgspec.Struct]) -> tuple[Any, bool]:
-    """The same with 42 for the 42.0 that was refused, or a word in lower case; and whether there was such a one."""
+    """The value with 42 for 42.0, or a word in lower case; and whether anything changed."""
     found = _at(value, refused.path)
     spelled = found
     if refused.code == "wrong_type":
@@ -151,7 +151,7 @@ def _at(value: Any, path: Path) -> Any:  # noqa: ANN401 - JSON
 
 
 def _path(steps: Iterator[re.Match[str]], value: Any, kind: type[msgspec.Struct], error: str) -> Path:  # noqa: ANN401 - JSON
-    """Where an error is; msgspec does not say which entry of a mapping it is in."""
+    """The path of an error; msgspec does not say which entry of a mapping it is in."""
     path: list[str | int] = []
     for step in steps:
         if step["any"]:

@@ -143,15 +143,15 @@ def page(limit: str | None, start: str | None, *, usual: int, most: int) -> tupl
 
 
 def next_page(after: int) -> str:
-    """What is to be given back as `start`, to go on after this key."""
+    """The cursor to pass as `start`, to continue after this key."""
     return urlsafe_b64encode(str(after).encode()).decode().rstrip("=")
 
 
 def key_of_page(start: str | None) -> bytes:
-    """The key that a page goes on after: a `next` of ours that was given back as `start`; hexadecimal, as devices have it.
+    """The key to continue after: a `next` of ours, given back as `start`; hexadecimal for devices.
 
     Raises:
-        BadRequest: it is none of ours.
+        BadRequest: it is not such a cursor.
     """
     try:
         return bytes.fromhex(start or "")

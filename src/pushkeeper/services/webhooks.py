@@ -133,7 +133,7 @@ class Webhooks:
 
     @audited("webhook.delete", "webhook_id")
     async def delete(self, entry: AuditEntry, workspace: WorkspaceId, webhook_id: int) -> None:
-        """Delete a webhook and what waits for it.
+        """Delete a webhook and its queue.
 
         Raises:
             NotFound: it does not exist.
@@ -146,7 +146,7 @@ class Webhooks:
     async def waiting(
         self, workspace: WorkspaceId, webhook_id: int, *, most: int, after: int = 0
     ) -> list[PendingCall]:
-        """What waits to be posted to a webhook, in its order, after an event."""
+        """The queue of a webhook, in order, after an event."""
         return await webhooks.waiting(self._database, workspace, webhook_id, most=most, after=after)
 
     async def calls(

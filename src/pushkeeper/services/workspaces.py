@@ -55,10 +55,10 @@ class Workspaces:
         return await workspaces.names(self._database)
 
     async def by_name(self, name: str) -> Workspace:
-        """The workspace of this name.
+        """The workspace with this name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         return await workspaces.by_name(self._database, name)
 
@@ -83,11 +83,11 @@ class Workspaces:
     async def choose(
         self, entry: AuditEntry, workspace: WorkspaceId, changes: Mapping[str, Choice]
     ) -> Options:
-        """Change some of a workspace's options, by name, and return them all; its workers hear of it.
+        """Change some of a workspace's options, by name, and return them all; its workers are notified.
 
         Raises:
-            BadRequest: there is no such option, or it cannot have that value.
-            Conflict: tokens are to move, and there are some that people share.
+            BadRequest: the option does not exist, or the value is invalid.
+            Conflict: tokens are to have one owner, and some are shared.
         """
         before = await self.options(workspace)
         typed.read({**structs.asdict(before), **changes}, Options)

@@ -1,4 +1,4 @@
-"""The doctor: looks at all that an installation stands on, changes nothing, and says what to do."""
+"""The doctor: checks everything that an installation depends on, changes nothing, and says what to do."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Doctor:
         self._open_prober = open_prober
 
     async def examine(self, *, probes: bool, whole_history: bool = False) -> list[Finding]:
-        """All findings, in the order in which one thing stands on another; with `probes`, the providers are asked too.
+        """All findings, in order of dependency; with `probes`, the providers are checked too.
 
-        Of large workspaces the history of some devices is looked at, unless the `whole_history` is wanted.
+        In large workspaces only a sample of device histories is checked, unless `whole_history` is set.
 
-        While the schema is not this release's, nothing is asked that stands on it.
+        Without this release's schema, checks that need it are skipped.
         """
         found = [
             platform.python(sys.version_info[:3]),
@@ -71,7 +71,7 @@ class Doctor:
         return found
 
     def _checks(self, *, whole_history: bool) -> list[tuple[str, Callable[[], Awaitable[list[Finding]]]]]:
-        """What is asked of a database whose schema is ours."""
+        """The checks of a database with the current schema."""
         database = self._database
         return [
             ("replica", lambda: of_replica(database)),

@@ -25,7 +25,7 @@ _SAMPLED_FOR_S = 10.0
 
 
 async def of_ledger(database: Database, *, whole: bool) -> list[Finding]:
-    """For each workspace, whether each device's status is what its history comes to; of large ones a sample, or the `whole`."""
+    """Check, for each workspace, that devices' statuses match their history; in large ones for a sample, or the `whole`."""
     ledger = Strikes(database)
     found = []
     for workspace in await workspaces.list_all(database):

@@ -1,4 +1,4 @@
-"""A finding: what was looked at, how it stands, and what to do."""
+"""A finding: what was checked, the result, and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How it stands."""
+    """The result of a check."""
 
     OK = "ok"
     ATTENTION = "attention"  # it works, and somebody should look before it does not
@@ -16,7 +16,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`check` is what was looked at, `about` which of several, `todo` empty where there is nothing to do."""
+    """`check` is what was checked, `about` which of several, `todo` empty where nothing needs to be done."""
 
     check: str
     state: State

@@ -1,4 +1,4 @@
-"""What all else stands on: the folder, the database, its schema and its partitions, and the clock."""
+"""The platform: data folder, database, its schema and partitions, and the clock."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def _writes(database: Database) -> list[Finding]:
 
 
 def _settings(server: Server) -> Iterator[Finding]:
-    """What a 2xx promises, and what the schema stands on."""
+    """What the durability of a 2xx, and the schema, depend on."""
     for setting, value, good, why in (
         ("fsync", server.fsync, ("on",), "what was acknowledged may be lost with the power"),
         ("full_page_writes", server.full_page_writes, ("on",), "a crash may leave half-written pages"),

@@ -33,12 +33,12 @@ _TROUBLES = {
         "let it follow the server of database_url",
     ),
 }
-# While one of these lasts, reads that were meant for it are answered all the same: nothing is broken.
+# During these, reads use the primary instead: nothing is broken.
 _MISDIRECTED = {Trouble.NOT_A_STANDBY, Trouble.OTHER_DATABASE}
 
 
 async def of_replica(database: Database) -> list[Finding]:
-    """Whether it is asked, and how it is set; nothing where there is none."""
+    """Whether the replica is used, and its settings; nothing without one."""
     replica = database.replica
     if replica is None:
         return []

@@ -1,4 +1,4 @@
-"""What sending stands on: the keys, the routes and who answers on them, workers, the queue, webhooks."""
+"""What sending depends on: keys, routes and providers, workers, the queue, webhooks."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _OLD_DUE_S = (60.0, 600.0)
 _MUCH_WAITS = 100_000
 _REPLACE = "pushkeeper credentials update"
 _SEALED_OTHERWISE = f"restore the secret key that was in use, or {_REPLACE}"
-# Google refuses what was signed five minutes away from now; Apple, an hour.
+# Google rejects what was signed more than five minutes from now; Apple, an hour.
 _PROVIDER_SKEW_S = (60.0, 240.0)
 
 
 class Prober(Protocol):
-    """A provider's client, as far as it is asked whether all is well."""
+    """A provider's client, reduced to its check."""
 
     async def probe(self) -> Verdict: ...
     async def aclose(self, drain_s: float) -> None: ...
@@ -109,7 +109,7 @@ def _of_key(key: Key, now: datetime) -> Finding:
 
 
 async def of_routes(database: Database) -> list[Finding]:
-    """How the routes stand, as workers and operators left them."""
+    """The state of routes, as workers and operators set it."""
     names = await metrics.workspace_names(database)
     held = await metrics.held(database)
     alerts = await diagnostics.alerts(database)
@@ -173,7 +173,7 @@ async def of_probes(opened: list[Key]) -> list[Finding]:
 async def _probe(key: Key) -> list[Finding]:
     credential, prober = key.credential, key.prober
     assert credential is not None  # noqa: S101 - a key with a prober has one
-    assert prober is not None  # noqa: S101 - only those are asked
+    assert prober is not None  # noqa: S101 - the others have no probe
     about = f"{key.workspace}: {credential.provider.value} {credential.app}"
     try:
         async with asyncio.timeout(PROBE_WITHIN_S):

@@ -105,7 +105,7 @@ class CustomerioExports:
 
     @audited("export.link", "export_id")
     async def link(self, entry: AuditEntry, workspace: WorkspaceId, export_id: int) -> str:
-        """What opens an export to whoever has it, for a quarter of an hour.
+        """A signed link that downloads an export without a key, for a quarter of an hour.
 
         Raises:
             NotFound: it does not exist, or it is not done.
@@ -148,7 +148,7 @@ class CustomerioExports:
         """Write an export that is claimed, from its beginning, a page at a time; `ClaimLost` where it is cancelled meanwhile.
 
         Raises:
-            BadRequest: what it names has grown too large since it was asked for.
+            BadRequest: its filter has grown too large since it was requested.
             TooSlow: the database takes too long to find a page of it.
         """
         export = await self._database.of(claim.workspace_id).in_transaction(
@@ -294,7 +294,7 @@ def _wanted(asked: dict[str, Any]) -> DeliveriesFilter:
 
 
 def _columns(export: Export) -> Sequence[str]:
-    """The person of a line, by whom erasures find it, and the requested attributes, or all of them."""
+    """The line of a person, by which erasures find it, and the requested attributes, or all of them."""
     if export.attributes is None:
         return _PEOPLE
     return tuple(dict.fromkeys((*_IDENTIFIERS, *export.attributes)))

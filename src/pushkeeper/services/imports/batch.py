@@ -36,7 +36,7 @@ MOST_RECORDS = 2_000
 
 @dataclass(slots=True, kw_only=True)
 class PersonInBatch:
-    """A person whom records of the batch name by the same identifiers, the newest of what they say of them."""
+    """A person that records of the batch share by identifiers, with the newest values."""
 
     line: int
     naming: PersonReference
@@ -46,11 +46,11 @@ class PersonInBatch:
 
 @dataclass(slots=True, kw_only=True)
 class DeviceInBatch:
-    """A device, with the newest of what the batch says of it.
+    """A device, with the newest values in the batch.
 
     Attributes:
-        attributes: those that can be kept.
-        owner: None for the device of somebody anonymous.
+        attributes: the valid ones.
+        owner: None for an anonymous person's device.
     """
 
     line: int
@@ -86,7 +86,7 @@ class Batch:
     _named: dict[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def add(self, line: int, row: ImportedRow) -> bool:
-        """Take a row; False, and nothing is taken, where it names somebody whom the batch names otherwise."""
+        """Add a row; False, and nothing is added, if its person conflicts with another one in the batch."""
         identifiers = _identifiers(row.person)
         keys = tuple(one.key for one in identifiers)
         if any(self._named.get(key, keys) != keys for key in keys):
@@ -211,7 +211,7 @@ class Batches:
         self._left: tuple[int, ImportedRow] | None = None
 
     def skip(self, count: int) -> None:
-        """Go on behind so many records, which were done before."""
+        """Skip this many records, which were done before."""
         for _ in range(count):
             next(self._records, None)
 

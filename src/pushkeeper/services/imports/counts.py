@@ -1,4 +1,4 @@
-"""What an import came to, or would come to."""
+"""The result of an import, or of its dry run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ProbeCounts(msgspec.Struct, kw_only=True):
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """The result of an import so far; a dry run's is what an import would come to."""
+    """The result of an import so far; of a dry run, what an import would do."""
 
     rows: int = 0
     people: PeopleCount = msgspec.field(default_factory=PeopleCount)
@@ -90,7 +90,7 @@ class Counts(msgspec.Struct, kw_only=True):
     probe: ProbeCounts | None = None
 
     def skip(self, line: int, reason: str, field: str = "", detail: str = "") -> None:
-        """Count what was left out, and keep the first examples of each reason."""
+        """Count a skipped record, and keep the first examples of each reason."""
         so_far = self.skipped[reason] = self.skipped.get(reason, 0) + 1
         if so_far <= MOST_EXAMPLES:
             self.examples.append(SkipExample(line=line, reason=reason, field=field, detail=detail))

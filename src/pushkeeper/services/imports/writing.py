@@ -233,7 +233,7 @@ async def _known(connection: Connection, batch: Batch) -> dict[tuple[str, str], 
 
 
 def _who(known: dict[tuple[str, str], PersonId], person: PersonInBatch | None) -> PersonId | None:
-    """Who has the first of a person's identifiers that somebody has."""
+    """The person who has the first of these identifiers that anybody has."""
     identifiers = () if person is None else person.naming.identifiers
     return next((known[one.key] for one in identifiers if one.key in known), None)
 

@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 _WITHIN_S = 10.0
 _NOT_YET = "rendering timed out because the server is busy; try again"
-_LOOKED_AT = 20  # devices of the newest people, among whom one is of the platform
+_LOOKED_AT = 20  # devices of the newest people that are searched for one of the platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformPreview:
-    """What a message says on one platform.
+    """A message rendered for one platform.
 
     Attributes:
-        to: the device that it is said to; None: none of this platform was found in the time that a page looks for.
-        content: what it says; None where it cannot be said.
-        problem: why not; empty where it can.
+        to: the device it is rendered for; None: no device of this platform was found in time.
+        content: the rendered content; None if it cannot be rendered.
+        problem: why not; empty if it can.
     """
 
     platform: Platform
@@ -65,7 +65,7 @@ class Previews:
     async def say(
         self, workspace: WorkspaceId, letter: MessageContent, node: Node | None, unit: Unit = Unit.DEVICE
     ) -> list[PlatformPreview]:
-        """What a letter says on each platform to the newest person in an audience who has such a device.
+        """Render a message on each platform, for the newest person in an audience with such a device.
 
         `node` is the audience's filter; of None, everybody is in it. A browser is only shown to whoever can send to one.
         """

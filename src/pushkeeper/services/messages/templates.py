@@ -97,9 +97,9 @@ class SendOptions:
 async def _letter(
     snippets: Find, template: Template | None, content: Content, telling: SendOptions
 ) -> MessageContent:
-    """What a template says where a content says nothing else; without one, all are sent to if nothing else is told.
+    """Merge a content into a template; without a template, it goes to everybody by default.
 
-    `snippets` finds those that its texts use; their current values are stored with the letter.
+    `snippets` finds those that its texts use; their current values are stored with the message.
 
     Raises:
         BadRequest: a text of the content is not Liquid, or the snippets of a message are too long.
@@ -131,7 +131,7 @@ async def _letter(
 
 
 async def _used(snippets: Find, texts: Sequence[str]) -> dict[str, str]:
-    """The snippets that some texts use; without any, the database is not asked."""
+    """The snippets that these texts use; without any, the database is not queried."""
     names = await snippets_of(texts)
     found = await snippets(names) if names else {}
     if sum(map(len, found.values())) > personalize.MAX_LIQUID_CHARACTERS:
@@ -243,7 +243,7 @@ class ContentCheck:
 
 
 def _over(content: Content, other: Content) -> Content:
-    """A content with what another says in its place."""
+    """A content with another's fields overriding its own."""
     given = {
         one.name: value
         for one in msgspec.structs.fields(Content)
@@ -277,11 +277,11 @@ class Templates:
     async def change(
         self, entry: AuditEntry, workspace: WorkspaceId, template_id: int, draft: Draft
     ) -> Template:
-        """Let a template be so; what was queued from it stays as it is.
+        """Update a template; queued messages are not affected.
 
         Raises:
-            BadRequest: a text of it is not Liquid, a push service would refuse it, or its audience is no filter.
-            Conflict: another has its trigger name.
+            BadRequest: a text is not valid Liquid, a push service would reject it, or its audience is no valid filter.
+            Conflict: another template has its trigger name.
             NotFound: it does not exist.
         """
         await self._require(draft)
@@ -296,7 +296,7 @@ class Templates:
 
     @audited("template.delete", "template_id")
     async def delete(self, entry: AuditEntry, workspace: WorkspaceId, template_id: int) -> None:
-        """Forget a template; what was sent from it stays.
+        """Delete a template; its messages are kept.
 
         Raises:
             NotFound: it does not exist.

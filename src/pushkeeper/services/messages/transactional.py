@@ -49,19 +49,19 @@ _NO_DRAFT = "No pending draft found with this ID"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionalPush:
-    """One message for one person, as asked for.
+    """One message to one person, as requested.
 
     Attributes:
-        content: what it says in the place of what its template says.
+        content: overrides the template's content.
         send_at: None is now.
-        send_to_unsubscribed: None is what the template says, and True without one.
+        send_to_unsubscribed: None is the template's option, and True without a template.
         template: its number, or trigger name.
-        auto_create: a trigger name that there is no template of makes one.
+        auto_create: an unknown trigger name creates a template.
         data: `trigger` in Liquid.
         language: of the template's translations; None: the person's own.
-        platforms: those that it is for; None: all.
+        platforms: the platforms to send to; None: all.
         drafted: it waits until somebody sends it.
-        retained: what it says is kept when it is over.
+        retained: its content is kept after sending.
     """
 
     naming: PersonReference
@@ -148,10 +148,10 @@ class TransactionalPushes:
 
     @audited("draft.send", "delivery_id")
     async def send_draft(self, entry: AuditEntry, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
-        """Send what was drafted.
+        """Send a draft.
 
         Raises:
-            NotFound: it is no draft that waits.
+            NotFound: it is not a draft.
         """
         if not await messages.release_draft(
             self._database, workspace, delivery_id.message_id, messages.LIVES
@@ -161,10 +161,10 @@ class TransactionalPushes:
 
     @audited("draft.drop", "delivery_id")
     async def drop_draft(self, entry: AuditEntry, workspace: WorkspaceId, delivery_id: DeliveryId) -> None:
-        """Do not send what was drafted.
+        """Discard a draft.
 
         Raises:
-            NotFound: it is no draft that waits.
+            NotFound: it is not a draft.
         """
         if not await messages.drop_draft(self._database, workspace, delivery_id.message_id):
             raise NotFound(_NO_DRAFT)
@@ -204,7 +204,7 @@ class TransactionalPushes:
         return found
 
     async def _make_template(self, push: TransactionalPush) -> None:
-        """What was sent by a name that there was no template of has one from now on, for somebody to write."""
+        """Create a template for a trigger name that has none, to be edited later."""
         if isinstance(push.template, str):
             name = push.template
             draft = Draft(kind=TemplateKind.TRANSACTIONAL, name=name[:_NAME_CHARACTERS], trigger_name=name)

@@ -1,4 +1,4 @@
-"""Reporting: who is reachable, and what came of a message."""
+"""Deliveries: who is reachable, and the outcome of a message."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ __all__ = [
 
 
 class Metric(StrEnum):
-    """What can be said of a delivery, in Customer.io's words."""
+    """The states of a delivery, in Customer.io's words."""
 
     CREATED = "created"  # it was accepted by our API
-    ATTEMPTED = "attempted"  # a push service was asked at least once
+    ATTEMPTED = "attempted"  # at least one request was made to a push service
     SENT = "sent"  # a push service accepted it for at least one device
     BOUNCED = "bounced"  # a push service refused at least one device
     DROPPED = "dropped"  # a device was left out: suppressed, moved or deleted
@@ -88,15 +88,15 @@ _PERIOD: dict[str, Period] = {"hours": "hour", "days": "day", "weeks": "week", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppReport:
-    """What an app tells of a push.
+    """An app's report about a push.
 
     Attributes:
         delivery: the text that came with the push.
-        workspace_id: whose key it came with; None where none was asked for.
-        by_server: that key is no app's, so that any delivery of the workspace may be named.
-        token: of the device that tells.
+        workspace_id: of the key it came with; None without a key.
+        by_server: the key is no app's, so that it may report any delivery of the workspace.
+        token: of the reporting device.
         href: the link that was followed.
-        action: names the button of the push that was used.
+        action: names the button that was used.
     """
 
     delivery: str
@@ -110,7 +110,7 @@ class AppReport:
 
 
 class DeliveryReports:
-    """Reads what the others wrote, and takes what apps tell of their pushes."""
+    """Reads deliveries, and writes what apps report about them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -137,10 +137,10 @@ class DeliveryReports:
         return await activities.of_workspace(self._database, workspace, asked, deleted=deleted)
 
     async def report(self, told: AppReport) -> DeliveryId | None:
-        """Write what an app tells of a push, and return the delivery; None where it names none that can be believed.
+        """Write an app's report, and return the delivery; None if it can't be authenticated.
 
-        What was never sent, or was told before, changes nothing. An id of release 0.1 is believed with the token of a device
-        that the message went to.
+        Reports of unsent deliveries, and repeated ones, change nothing. An ID of release 0.1 needs the token of a
+        device that the message went to.
         """
         delivery = self._database.delivery_ids.read(told.delivery)
         authenticated = delivery is not None or told.by_server
@@ -200,7 +200,7 @@ class DeliveryReports:
         return await counts.counts(self._database, workspace)
 
     async def answers(self, workspace: WorkspaceId, *, days: int = 30) -> list[AnswerCount]:
-        """What the push services answered to the pushes of the last so many days."""
+        """Outcomes at the push services within the last days."""
         return await messages.answers(self._database, workspace, days=days)
 
     async def series(
@@ -219,7 +219,7 @@ class DeliveryReports:
         )
 
     async def delivery(self, workspace: WorkspaceId, delivery_id: DeliveryId) -> DeliveryRecord:
-        """What is known of a message for one person.
+        """A message for one person.
 
         Raises:
             NotFound: this workspace sent no such message.

@@ -38,7 +38,7 @@ T = TypeVar("T")
 MOST_DAYS = 800
 MOST_BOUNCES = 1_000
 
-# Whoever looks counts anew where that takes no longer; else a worker does so, at most a fiftieth of its time.
+# A view refreshes the count if that is fast; otherwise a worker does, using at most a fiftieth of its time.
 _COUNTED_AT_ONCE_MS = 60
 _FRESH = timedelta(seconds=30)
 _TIMES_AS_LONG = 50
@@ -59,14 +59,14 @@ class Revival(msgspec.Struct, frozen=True, kw_only=True):
     """Devices that bounced or were suppressed in a month, and what happened next.
 
     Attributes:
-        accepted: a push was, so that the strike was forgiven.
-        refused: once more.
+        accepted: a push was accepted, which reset its bounces.
+        refused: rejected again.
         revived: registered again by the same person.
         moved: registered by somebody else.
         undone: the bounce was reverted.
         deleted: logged out, or deleted.
-        still: nothing came.
-        median_s: how long it took until half of those who were registered again were.
+        still: nothing happened.
+        median_s: median time until registered again.
     """
 
     month: str
@@ -84,7 +84,7 @@ class Revival(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Counted(Generic[T]):
-    """What was counted over all devices, and when."""
+    """A count over all devices, and its time."""
 
     counted_at: datetime
     found: T
@@ -97,15 +97,15 @@ class Insights:
         self._database = database
 
     async def cohorts(self, workspace: WorkspaceId, *, waits: bool = True) -> Counted[list[Cohort]] | None:
-        """People by the month in which they came, the oldest first.
+        """People by the month of their creation, oldest first.
 
-        What is counted over all devices is as old as it takes to be counted, fifty times over. What was never counted yet
-        is counted now if the caller `waits`, else by a worker; it is None until then.
+        A count over all devices is as old as fifty times its duration. A first count is made now if the caller
+        `waits`, else by a worker; it is None until then.
         """
         return await self._counted(workspace, Insight.COHORTS, waits, lambda found: _rows(found, Cohort))
 
     async def revivals(self, workspace: WorkspaceId, *, waits: bool = True) -> Counted[list[Revival]] | None:
-        """What came of devices that bounced or were suppressed, month by month for a year; likewise."""
+        """What happened next to devices that bounced or were suppressed, by month for a year; likewise."""
         return await self._counted(workspace, Insight.REVIVALS, waits, lambda found: _rows(found, Revival))
 
     async def token_ages(
@@ -129,7 +129,7 @@ class Insights:
         )
 
     async def pushes(self, workspace: WorkspaceId, days: int) -> list[PushDay]:
-        """What pushes came to in the last so many days (UTC), the oldest first; it stays when the pushes are dropped."""
+        """Outcomes of the last days (UTC), oldest first; they are kept when the pushes are deleted."""
         return await insights.pushes(self._database, workspace, days)
 
     async def reasons(self, workspace: WorkspaceId, days: int) -> list[Reason]:

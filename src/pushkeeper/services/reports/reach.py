@@ -1,4 +1,4 @@
-"""Reach: how many people can be reached and how their devices stand, counted as often as that is cheap."""
+"""Reach: reachable people and devices by status, cached and refreshed in the background."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOURS = 48
 HOURLY_KEPT = timedelta(days=14)
 DAILY_KEPT = timedelta(days=800)
 
-# Whoever looks counts anew where that takes no longer; else a worker does so, at most a fiftieth of its time.
+# A view refreshes the count if that is fast; otherwise a worker does, using at most a fiftieth of its time.
 _COUNTED_AT_ONCE_MS = 60
 _FRESH = timedelta(seconds=5)
 _TIMES_AS_LONG = 50
@@ -74,7 +74,7 @@ class ReachReports:
         self._database = database
 
     async def now(self, workspace: WorkspaceId) -> WorkspaceCounts:
-        """How a workspace stands: counted now where that is quick, else as it was last counted; then a worker is asked."""
+        """Reachability of a workspace: counted now if that is fast, else the last count, and a worker refreshes it."""
         found = await reach.now(self._database, workspace)
         if found is None:
             # Somebody else may count it for the first time just now: that is waited for.
@@ -111,7 +111,7 @@ class ReachReports:
 
 
 def is_old(found: ReachNow, now: datetime) -> bool:
-    """Whether a count is worth making anew: the longer it takes, the longer it stands."""
+    """Whether to refresh a count: the longer it takes, the longer it is kept."""
     return now - found.counted_at > max(_FRESH, timedelta(milliseconds=found.took_ms * _TIMES_AS_LONG))
 
 

@@ -1,4 +1,4 @@
-"""Audiences: filters that are asked about, and saved ones."""
+"""Audiences: filters in requests, and saved audiences."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class NewAudience(Request, frozen=True, kw_only=True):
     unit: Unit = Unit.DEVICE
 
     def draft(self) -> Draft:
-        """The same, as it is stored.
+        """The stored form.
 
         Raises:
             BadRequest: a text is blank or too long.

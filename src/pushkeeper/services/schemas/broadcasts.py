@@ -1,4 +1,4 @@
-"""Broadcasts, as they are asked for and listed."""
+"""Broadcasts in requests and lists."""
 
 from __future__ import annotations
 
@@ -134,10 +134,10 @@ class BroadcastsQuery(Request, frozen=True, kw_only=True):
 
 
 def request_of(body: dict[str, Any], key: str | None = None) -> tuple[BroadcastRequest, bool]:
-    """Read a broadcast, and whether it is to be started at once; `key` is an idempotency key that came beside it.
+    """Read a broadcast, and whether to start it at once; `key` is the idempotency key of a header.
 
     Raises:
-        BadRequest, TooLarge: a field is missing, malformed or none of ours, or does not go with another.
+        BadRequest, TooLarge: a field is missing, malformed or unknown, or cannot be combined with another.
     """
     asked = typed.read(body, NewBroadcast)
     return _request(asked, body, key), bool(asked.start)

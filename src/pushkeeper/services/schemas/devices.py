@@ -1,4 +1,4 @@
-"""Which devices are meant, and which of their lines."""
+"""Selection of devices, and of their lines."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class DevicesQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class DeviceQuery(Request, frozen=True, kw_only=True):
-    """Whose device of a token is meant, where several people share it."""
+    """The person whose device it is, for a token that several people share."""
 
     person: (
         Annotated[

@@ -1,4 +1,4 @@
-"""What is to be explained: one person or device, and one message or none."""
+"""Explain requests: one person or device, and one message or none."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class ImportRequest(Request, frozen=True, kw_only=True):
 
 
 class ImportView(View, frozen=True, kw_only=True):
-    """An import and its result so far; that of a dry run is what applying the file would change.
+    """An import and its result so far; of a dry run, what applying the file would change.
 
     Attributes:
         rows: records of the file that are done.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ErasuresQuery(Request, frozen=True, kw_only=True):
-    """Receipts of everybody, or of whoever had an identifier."""
+    """Receipts of everybody, or of people who had an identifier."""
 
     identifier: Annotated[str, Meta(description="An identifier that the person had.")] | None = None
 

@@ -1,4 +1,4 @@
-"""Routes: how they stand, and pausing them."""
+"""Routes: their status, and pausing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Undoing strikes that were nobody's fault."""
+"""Reverting bounces that devices did not cause."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class UndoRequest(Request, frozen=True, kw_only=True):
         """Which bounces to revert.
 
         Raises:
-            BadRequest: a time is none, a name is too long, or a reason is missing for what is to be done.
+            BadRequest: a time is invalid, a name is too long, or a reason is missing.
         """
         why = validation.optional_text(self.why, "why", max_bytes=MAX_REASON_BYTES) or ""
         if not self.is_dry_run and not why.strip():

@@ -53,7 +53,7 @@ class TemplateContent(Request, frozen=True, kw_only=True):
     custom_payload: CustomPayload | None = None
 
     def content(self) -> Content:
-        """The same, as it is stored.
+        """The stored form.
 
         Raises:
             BadRequest: a field is malformed.
@@ -86,7 +86,7 @@ class NewContent(TemplateContent, frozen=True, kw_only=True):
     web: PlatformContent | None = None
 
     def content(self) -> Content:
-        """The same, as it is stored.
+        """The stored form.
 
         Raises:
             BadRequest: a field is malformed.
@@ -118,7 +118,7 @@ class NewTemplate(TemplateContent, frozen=True, kw_only=True):
     audience: Filter | None = None
 
     def draft(self) -> Draft:
-        """The same, as it is stored.
+        """The stored form.
 
         Raises:
             BadRequest: a text is blank or too long, or there is an audience where there can be none.
@@ -140,7 +140,7 @@ class NewTemplate(TemplateContent, frozen=True, kw_only=True):
                 language: _translation(language, said) for language, said in (self.translations or {}).items()
             },
             when_undefined=self.when_undefined or WhenUndefined.FAIL,
-            # Receipts and codes go to everybody; what is sent to many does not, unless its author says so.
+            # Receipts and codes go to everybody; broadcasts do not, unless their author opts in.
             send_to_unsubscribed=self.kind is TemplateKind.TRANSACTIONAL if to_all is None else to_all,
             audience=self.audience,
         )
@@ -221,7 +221,7 @@ def _translation(language: str, said: TemplateContent) -> Content:
 
 
 def _otherwise(platform: Platform, given: PlatformContent) -> dict[str, Any]:
-    """The fields that are given, as they are kept; null takes what is common away."""
+    """The given fields, in stored form; null removes a common one."""
     fields: dict[str, Any] = msgspec.to_builtins(given)
     try:
         content = content_of(fields)
