@@ -1,4 +1,4 @@
-"""FCM and APNs as strangers: a simulator that imports nothing of the rest of pushkeeper.
+"""A simulator of FCM and APNs that imports nothing of the rest of pushkeeper.
 
 It shares no table with the client, so that it can catch the client's mistakes. What Google and Apple document is built
 in; what was only observed is a named switch of a `Profile` (connections), `FcmRules` or `ApnsRules`.

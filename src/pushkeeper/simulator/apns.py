@@ -50,18 +50,18 @@ APNS_CONNECTION = Profile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApnsRules:
-    """What is not certain of APNs, as switches.
+    """Behaviour of APNs that is not certain, as switches.
 
     Attributes:
-        expired_token_wedges: after ExpiredProviderToken a connection gives nothing else (one report).
-        streams_after_rejection: the limit that a refusal brings down to, until the next success (captures of 2016
-            to 2020, said to be resolved); None: refusals leave it alone.
-        device_per_min: how many notifications one device takes in a minute; Apple names no figure.
-        bad_tokens_in_a_row: so many unknown tokens in a row bring a connection down to one stream, twice as many end
-            it (Apple's word without figures); a 410 counts for nothing.
-        unavailable_share: so many of all requests get a 503.
+        expired_token_wedges: after ExpiredProviderToken a connection returns nothing else (one report).
+        streams_after_rejection: the stream limit after a rejection, until the next success (captures of 2016
+            to 2020, said to be resolved); None: no change.
+        device_per_min: notifications to one device per minute; Apple publishes no number.
+        bad_tokens_in_a_row: this many unknown tokens in a row reduce a connection to one stream, twice as many close
+            it (Apple publishes no numbers); a 410 counts for nothing.
+        unavailable_share: the share of requests that get a 503.
         key_environment: the only environment that the signing key is good for, None for both.
-        key_environment_reason: how its refusal is spelled: so in captures, with `KeyId` in Apple's list.
+        key_environment_reason: how its rejection is spelled: this form in captures, with `KeyId` in Apple's list.
     """
 
     expired_token_wedges: bool = True
@@ -85,7 +85,7 @@ class Apns:
         self.channels = apns_channels.Channels(world, self.name)
 
     def session(self, connection: Link) -> ApnsSession:
-        """What is to be known of a new connection."""
+        """The state of a new connection."""
         return ApnsSession(self, connection)
 
 
@@ -168,7 +168,7 @@ class ApnsSession:
             return 400, "TopicDisallowed"
         return None
 
-    # Who is asking.
+    # The provider's authentication.
 
     def _unauthorized(self, request: Request) -> Refusal | None:
         if self._topic is not None:

@@ -1,4 +1,4 @@
-"""What APNs asks of a request's headers and body, whoever it is for (providers.md 2.2)."""
+"""What APNs requires of a request's headers and body, for any token (providers.md 2.2)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LARGEST_VOIP_BYTES = 5120
 
 
 def refused(request: Request) -> Refusal | None:
-    """The (status, reason) that a request is refused with for its form, None if it is well made."""
+    """The (status, reason) with which a malformed request is rejected, None if it is valid."""
     return _refused_headers(request) or _refused_topic(request.fields) or _refused_body(request)
 
 

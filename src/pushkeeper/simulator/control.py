@@ -268,7 +268,7 @@ class Control:
 
 
 class ControlServer(uvicorn.Server):
-    """uvicorn without a hand on the process's signals: it is a guest in somebody's event loop."""
+    """uvicorn without signal handlers: it runs in another program's event loop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -94,7 +94,7 @@ class Profile:
     """How a service's connections behave.
 
     Attributes:
-        http1: HTTP/1.1 is spoken too, to whoever does not ask for HTTP/2; `streams`, `settings`, `data_frames`, pings and
+        http1: HTTP/1.1 is spoken too, to clients that don't request HTTP/2; `streams`, `settings`, `data_frames`, pings and
             refused streams have no meaning there.
         scheme_with_colon: a `:scheme` of `https:` is taken for `https`, as Google's front end does (its own SDK for Node
             sends it).
@@ -109,10 +109,10 @@ class Profile:
         max_age_s, age_debug: GOAWAY at this age.
         idle_pings, pings_debug: GOAWAY (ENHANCE_YOUR_CALM) at one PING more than these without a request in between.
         max_requests: GOAWAY after so many requests of a connection.
-        refused_share: so many of all requests are refused (REFUSED_STREAM) before they are looked at; 0.01 is one in
-            a hundred.
-        lost_share: of so many the answer is lost (INTERNAL_ERROR), after they were taken.
-        latency_ms: how long each answer takes.
+        refused_share: the share of requests that are refused (REFUSED_STREAM) before they are processed; 0.01 is one
+            in a hundred.
+        lost_share: the share whose response is lost (INTERNAL_ERROR), after they were processed.
+        latency_ms: the latency of each response.
     """
 
     streams: int

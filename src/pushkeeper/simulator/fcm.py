@@ -45,7 +45,7 @@ FCM_CONNECTION = Profile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FcmRules:
-    """What is not certain of FCM, as switches.
+    """Behaviour of FCM that is not certain, as switches.
 
     Attributes:
         unknown_token_form: which 400 a token gets that was never a token: `token_text` (on Google's page) or
@@ -53,12 +53,12 @@ class FcmRules:
         gone_at_apple_form: what an iOS app's removal looks like: `apple_gone` (a 400, captured twice) or
             `unregistered` (the 404 of Google's page).
         dry_run_finds_unregistered: whether `validate_only` reports an uninstalled app; nobody has shown it.
-        project_per_min: what a project may ask in a minute, refusals counted; None for no bound.
-        device_per_min, device_per_h: how many messages one device takes.
+        project_per_min: requests of a project per minute, rejected ones included; None for no limit.
+        device_per_min, device_per_h: messages to one device.
         names_the_quota: whether a 429 says which of them was used up; documented, not seen.
         retry_after: the form of the header of a 429: `none`, `seconds`, `date`, or `mixed` for each in turn.
         expires_after_days: an Android phone that was silent for so long is not registered any more.
-        unavailable_share: so many of all requests get a 503.
+        unavailable_share: the share of requests that get a 503.
     """
 
     unknown_token_form: Literal["token_text", "token_field"] = "token_text"  # noqa: S105 - the name of a form, not a secret
@@ -202,7 +202,7 @@ class Fcm:
         return silent and installation.origin.platform == "android"
 
     def _never_was(self, ask: SendRequest) -> Decision:
-        """A token of the right shape was somebody's once; of another shape it never was one."""
+        """A well-formed token was registered once; any other never was."""
         shape = FID_SHAPE if ask.kind == "fid" else FCM_TOKEN_SHAPE
         if shape.fullmatch(ask.target):
             return fcm_errors.UNREGISTERED
@@ -261,7 +261,7 @@ class Fcm:
         return Reply((*headers, (b"date", self._date())), decided.body)
 
     def _date(self) -> bytes:
-        """What Google's front says of the time, which is made once for each second."""
+        """The Date header of Google's front end, made once a second."""
         second = int(self._world.clock())
         if self._dated[0] != second:
             self._dated = (second, formatdate(second, usegmt=True).encode())

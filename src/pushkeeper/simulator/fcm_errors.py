@@ -103,7 +103,7 @@ def invalid(path: str, description: str) -> Decision:
 
 
 def over_quota(violation: dict[str, str] | None) -> Decision:
-    """429, with a QuotaFailure where it says what was used up."""
+    """429, with a QuotaFailure if it names the exhausted quota."""
     failure = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}
     return refuse(
         429, _SENTENCES["QUOTA_EXCEEDED"], fcm_error("QUOTA_EXCEEDED"), *([failure] if violation else [])

@@ -81,7 +81,7 @@ def _is_urgent_data(message: dict[str, Any]) -> bool:
 
 
 def target_of(body: bytes) -> str:
-    """Whom a request that is refused would have been for, as far as can be read; "" if it can't."""
+    """The token of a rejected request, as far as it can be read; "" if it can't."""
     try:
         request = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -114,7 +114,7 @@ def size_bytes(message: dict[str, Any]) -> int:
     payload = (message.get("apns") or {}).get("payload")
     if not payload:
         return weight
-    # Data stands beside aps on an iPhone.
+    # On iPhones, data is beside aps.
     return max(weight, len(msgspec.json.encode({**(message.get("data") or {}), **payload})))
 
 

@@ -1,6 +1,6 @@
 """Topics of FCM: subscriptions in its API (`topicSubscriptions`, discovery document of 2026-10-23) and by Instance ID's batch calls.
 
-Also what FCM asks of a topic's name and of a condition, wherever they stand.
+Also the rules for topic names and conditions.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _batch_refused(http: int, error: str) -> Decision:
 
 
 def carry_out(call: Call, find: Callable[[str], Installation | Decision], now_s: float) -> Decision:
-    """Do what is asked; `find` is the installation of a token, or FCM's refusal of it."""
+    """Apply the operation; `find` returns the installation of a token, or FCM's error for it."""
     if call.project is None:
         return _carry_out_batch(call, find, now_s)
     installation = find(call.tokens[0])

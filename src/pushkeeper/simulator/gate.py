@@ -1,7 +1,7 @@
-"""Keeps web pages from the control API: whatever a developer's browser has open must not drive the simulator.
+"""Keeps web pages from the control API: a page in a developer's browser must not control the simulator.
 
-A page of another site is told by `Origin` and `Sec-Fetch-Site`; one whose name was made to resolve to this machine (DNS rebinding)
-by `Host`; and what a page may send without asking first, a form say, is not JSON.
+A page of another site is recognised by `Origin` and `Sec-Fetch-Site`, DNS rebinding by `Host`; and what a page can
+send without a preflight, such as a form, is not JSON.
 """
 
 from __future__ import annotations

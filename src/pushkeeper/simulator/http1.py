@@ -72,7 +72,7 @@ class Http1Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; what was not written is lost."""
+        """Close at once; unwritten data is lost."""
         self._transport.abort()
 
     # Requests in, answers out.

@@ -1,4 +1,4 @@
-"""What was asked and how it was answered: a ring of the last requests, and counts that never forget."""
+"""The request log: the last requests with their responses, and counts of all."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ JOURNAL_SIZE = 20_000  # requests; some 2 to 3 kB each
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One request as it came, and what became of it.
+    """One request and its response.
 
     Attributes:
         at_s: seconds since the epoch.
         provider: `fcm`, `apns`, `apns_sandbox` or `webpush`, whose bodies are decrypted.
         token: the token or other target that was named, "" if none could be read.
-        status: the HTTP status decided, or None when the request was dropped before it was looked at.
-        reason: the service's own word (`UNREGISTERED`, `BadDeviceToken`); "" with a success.
+        status: the HTTP status, or None when the request was dropped before processing.
+        reason: the service's reason (`UNREGISTERED`, `BadDeviceToken`); "" with a success.
     """
 
     at_s: float

@@ -94,7 +94,7 @@ def prepare(folder: Path, host: str = "localhost") -> Keys:
 
 
 def _issued(keys: Keys) -> Issued:
-    """The servers' certificate that is there; empty where there is none."""
+    """The existing certificate of the servers; empty without one."""
     ca, server = (file.read_bytes() if file.exists() else b"" for file in (keys.ca_file, keys.server_file))
     return Issued(ca=ca, certificate=server, key=server)
 

@@ -75,7 +75,7 @@ class OAuth:
         return self._expires_at_s.get(authorization[7:], 0) > self._world.clock()
 
     def allows_sending(self, authorization: bytes) -> bool:
-        """Whether the access token of an admitted request was asked for with a scope that sends pushes."""
+        """Whether the request's access token has a scope that sends pushes."""
         return authorization[7:] not in self._without_sending
 
     def issue(self, *, sends: bool = True) -> str:

@@ -36,7 +36,7 @@ class UnknownFlag(Exception):
 
 DOCUMENTED = Behaviour()
 
-# Nothing gets in the way of whoever tries things out, or measures.
+# No limits, for trying things out and for benchmarks.
 FRIENDLY = Behaviour(
     fcm=FcmRules(project_per_min=None, device_per_min=None, device_per_h=None, expires_after_days=None),
     fcm_connection=replace(

@@ -16,7 +16,7 @@ _FORMS: tuple[RetryAfter, ...] = ("seconds", "date", "none")
 
 
 class Window:
-    """So many in so many seconds, from the first on: its minutes are not the clock's."""
+    """A number of requests in a number of seconds, from the first on: not aligned to the clock."""
 
     __slots__ = ("_limit", "_span_s", "_started_at_s", "_used")
 

@@ -48,7 +48,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     @property
     def loses_the_answer(self) -> bool:
-        """Whether the client is to hear nothing of what was decided."""
+        """Whether the client gets no response."""
         return self.reset is not None or self.hold or self.close
 
     @property

@@ -142,12 +142,12 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def drop(self) -> None:
-        """Close without a word; what was answered before still leaves."""
+        """Close without GOAWAY; responses already queued still leave."""
         self._flush()
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; what was not written is lost."""
+        """Close at once; unwritten data is lost."""
         self._transport.abort()
 
     # Requests in, answers out.

@@ -132,7 +132,7 @@ class Simulator:
         self._listeners = (self.fcm, self.token_endpoint, self.apns, self.apns_sandbox)
 
     def _start_control(self) -> None:
-        # Whoever comes before uvicorn is up waits here.
+        # Clients that connect before uvicorn is up wait here.
         self._control_socket = socket.create_server(
             (self._place.listens_at, self._place.port(len(self._listeners))), backlog=128
         )

@@ -1,4 +1,4 @@
-"""What is true of tokens, whichever service is asked: minted here, installed, uninstalled, installed again."""
+"""The state of tokens, shared by all services: created, installed, uninstalled, installed again."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Platform: TypeAlias = Literal["ios", "android", "web"]
 Provider: TypeAlias = Literal["fcm", "apns", "webpush"]
 Environment: TypeAlias = Literal["production", "sandbox"]
 Kind: TypeAlias = Literal["token", "fid"]
-# The whole service refuses the key, says that it is asked too often, or is out of order.
+# The whole service rejects the key, is throttled, or is out of order.
 Trouble: TypeAlias = Literal["key", "throttle", "outage"]
 
 FID_SHAPE = re.compile(r"[A-Za-z0-9_-]{22}")
-FCM_TOKEN_SHAPE = re.compile(FID_SHAPE.pattern + r"(:APA91b[A-Za-z0-9_-]{134})?")  # a FID may stand for it
+FCM_TOKEN_SHAPE = re.compile(FID_SHAPE.pattern + r"(:APA91b[A-Za-z0-9_-]{134})?")  # a FID may replace it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +49,14 @@ class Origin:
 
 @dataclass(slots=True)
 class Installation:
-    """One token and what is true of it.
+    """One token and its state.
 
     Attributes:
-        removed_at_s: since when it is uninstalled (seconds since the epoch), or None.
-        accepted: how many pushes were taken for it.
-        seen_at_s: when the phone was last heard of, by the calendar.
-        windows: what its quota has counted; none until there is one.
-        topics: FCM's topics that it is subscribed to, with the second since the epoch from which on.
+        removed_at_s: when it was uninstalled (seconds since the epoch), or None.
+        accepted: accepted pushes.
+        seen_at_s: when the phone was last seen, by the calendar.
+        windows: its quota windows.
+        topics: its FCM topic subscriptions, each with its start in seconds since the epoch.
     """
 
     token: str
@@ -152,11 +152,11 @@ class World:
         return self.clock() + self._days_ahead * _DAY_S
 
     def advance_days(self, days: float) -> None:
-        """Let phones be silent for so many days."""
+        """Keep phones silent for a number of days."""
         self._days_ahead += days
 
     def days_silent(self, installation: Installation) -> float:
-        """For how long the phone was not heard of."""
+        """How long the phone has been silent."""
         return (self.calendar_s() - installation.seen_at_s) / _DAY_S
 
     def script(self, token: str, steps: Iterable[Step]) -> int:
@@ -189,7 +189,7 @@ class World:
     def record(
         self, target: str, provider: str, asked: tuple[Headers, bytes], answer: tuple[int | None, str]
     ) -> None:
-        """Write one request (headers, body) and what was decided (status, reason) into the journal."""
+        """Log one request (headers, body) and its result (status, reason)."""
         self.journal.write(Entry(self.clock(), provider, target, *answer, *asked))
 
     def count_accepted(self, installation: Installation) -> None:

@@ -68,7 +68,7 @@ async def are_there(database: Database) -> bool:
 
 
 async def lock(connection: Connection) -> list[User]:
-    """All users, whom nobody else makes or changes until this transaction ends."""
+    """All users, locked against concurrent changes until this transaction ends."""
     await connection.execute(SQL["lock"])
     return [as_user(row) for row in await connection.fetch(SQL["every"])]
 
@@ -91,7 +91,7 @@ async def set_disabled(connection: Connection, user: UserId, *, disabled: bool) 
 async def add_link(
     connection: Connection, token_hash: bytes, user: UserId | None, lives: timedelta
 ) -> datetime:
-    """Keep a link of a user in the place of those that they had, or one that makes the first admin; until when."""
+    """Store a user's link in place of earlier ones, or one that creates the first admin; returns its expiry."""
     expires_at: datetime = await connection.fetchval(SQL["add_link"], token_hash, user, lives)
     return expires_at
 

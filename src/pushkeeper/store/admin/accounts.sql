@@ -24,7 +24,7 @@ from users where key = $1;
 select exists (select from users);
 
 -- name: lock
--- Whoever makes or changes users does so one after the other: that an admin is left can then be counted on.
+-- Users are created and changed one at a time, so that the check for a remaining admin is reliable.
 lock table users in share row exclusive mode;
 
 -- name: set_password
@@ -46,7 +46,7 @@ with used as (
 update users set disabled_at = case when $2 then coalesce(disabled_at, now()) end where user_id = $1;
 
 -- name: add_link
--- A link in the place of those that the user had; those that make the first admin stand side by side, as servers may.
+-- Store a link in place of the user's earlier ones; links that create the first admin coexist, as servers do.
 with former as (
     delete from user_links where user_id = $2 or expires_at < now()
 )

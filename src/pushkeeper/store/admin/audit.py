@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
     BEGUN = "begun"  # put there before it is done; it stays when nobody came back to say more
     DONE = "done"  # it was done
-    REFUSED = "refused"  # it was not done: what was asked for was wrong, or not theirs to do
+    REFUSED = "refused"  # rejected: the request was invalid, or not permitted
     FAILED = "failed"  # it may have been done: something broke on the way
 
 
@@ -65,7 +65,7 @@ class AuditLine(NewAuditLine):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which lines are asked for, before one of them; what is None is not asked for."""
+    """A filter of lines, before one of them; None is no condition."""
 
     before: int | None = None
     workspace_id: WorkspaceId | None = None
@@ -105,7 +105,7 @@ def _values(act: NewAuditLine) -> list[object]:
 async def end(
     database: Database, audit_id: int, outcome: Outcome, *, target: str = "", detail: str = ""
 ) -> None:
-    """Write what came of it; an empty target leaves what was written."""
+    """Record the result; an empty target leaves the earlier one."""
     await database.rows(SQL["end"], audit_id, outcome.value, _short(target), _short(detail))
 
 

@@ -18,7 +18,7 @@ where audit_id = $1 and (outcome = 'begun' or $2 = 'done');
 update audit_log set outcome = 'done' where audit_id = $1;
 
 -- name: page
--- Lines before one of them, the newest first; of one workspace, user or kind of actor, where that is asked for.
+-- Lines before one of them, the newest first; optionally of one workspace, user or kind of actor.
 -- across workspaces: the log is the installation's.
 select audit_id, at, actor, user_id, user_name, workspace_id, workspace, action, target, outcome, detail, address
 from audit_log

@@ -64,7 +64,7 @@ class Credential(NewCredential):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppleApp:
-    """What APNs is told beside who we are: the app's topic, and which of its two worlds."""
+    """What APNs needs beside the key: the app's topic, and its environment."""
 
     topic: str
     environment: Environment
@@ -83,7 +83,7 @@ async def put(
 ) -> int:
     """Add or replace a credential and return its id; `joined` makes of it and the former one what is stored.
 
-    Its routes go on, and have to prove themselves again; what was held on them is sent again. `also` is done in the same
+    Its routes resume, and have to be verified again; pushes on hold are sent again. `also` runs in the same
     transaction.
     """
     label = _label(workspace, new.provider, new.app, new.environment)

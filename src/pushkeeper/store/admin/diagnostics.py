@@ -20,7 +20,7 @@ SQL = load_queries(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """PostgreSQL as it is set, in its own words, and how busy it is."""
+    """PostgreSQL's settings, verbatim, and its load."""
 
     version: str
     number: int
@@ -39,7 +39,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteAlert:
-    """What somebody was told to look at, and how often."""
+    """Alerts, and how often each occurred."""
 
     route_id: int
     reason: str
@@ -109,10 +109,10 @@ async def credentials(database: Database) -> list[tuple[WorkspaceId, int, str]]:
 
 
 async def alerts(database: Database) -> list[RouteAlert]:
-    """What somebody was told to look at in the last day, the newest first."""
+    """Alerts of the last day, newest first."""
     return [RouteAlert(**row) for row in await database.rows(SQL["alerts"])]
 
 
 async def failing_hooks(database: Database) -> list[FailingHook]:
-    """The webhooks that fail, or were given up."""
+    """Webhooks that fail, or were disabled."""
     return [FailingHook(**row) for row in await database.rows(SQL["webhooks"])]

@@ -34,14 +34,14 @@ select c.workspace_id, c.credential_id, w.name as workspace from credentials c j
 order by w.name, c.credential_id;
 
 -- name: alerts
--- What somebody was told to look at on routes in the last day.
+-- Alerts on routes in the last day.
 -- across workspaces: the installation is examined.
 select a.route_id, reason_code(a.reason) as reason, a.alert, a.times from alerts a
 where a.last_at > now() - interval '1 day'
 order by a.last_at desc;
 
 -- name: webhooks
--- Webhooks that fail or were given up, with what waits for each.
+-- Webhooks that fail or were disabled, with their queues.
 -- across workspaces: the installation is examined.
 select w.name as workspace, h.webhook_id, h.name, h.disabled, h.failing_since, h.failure,
     (select count(*) from outbox o where o.workspace_id = h.workspace_id and o.webhook_id = h.webhook_id) as waiting

@@ -20,7 +20,7 @@ _SEEN_EVERY_S = 60
 
 
 async def start(connection: Connection, token_hash: bytes, user: UserId, address: str) -> None:
-    """Let a user be logged in, by whoever holds what has this hash."""
+    """Create a session of a user, by the hash of its token."""
     await connection.execute(SQL["start"], token_hash, user, address)
 
 
@@ -41,7 +41,7 @@ async def end_of(connection: Connection, user: UserId, *, but: bytes | None = No
 
 
 async def failures(database: Database, name_hash: bytes, address: str) -> Failures:
-    """How often logging in failed of late."""
+    """Failed logins recently."""
     row = await database.row(SQL["failures"], name_hash, address, FAILURES_WITHIN)
     assert row is not None  # noqa: S101 - an aggregate has a row
     return Failures(**row)
@@ -53,7 +53,7 @@ async def note_failure(database: Database, name_hash: bytes, address: str) -> No
 
 
 async def forget_failures(database: Database, name_hash: bytes, address: str) -> None:
-    """Whoever tried this name from this address is who they say."""
+    """Reset the failed logins of this name and address after a success."""
     await database.rows(SQL["forget_failures"], name_hash, address)
 
 

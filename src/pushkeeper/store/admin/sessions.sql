@@ -32,7 +32,7 @@ delete from sessions where token_hash = $1;
 delete from sessions where user_id = $1 and token_hash is distinct from $2;
 
 -- name: failures
--- How often logging in failed of late by this name or from this address.
+-- Failed logins recently by this name or from this address.
 select count(*) filter (where name_hash = $1 and address = $2) as of_both,
     count(*) filter (where address = $2) as of_address,
     count(*) filter (where name_hash = $1) as of_name

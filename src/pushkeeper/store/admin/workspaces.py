@@ -145,7 +145,7 @@ async def create(database: Database, name: str) -> tuple[Workspace, NewKeys]:
 
 
 async def list_all(database: Database) -> list[WorkspaceRecord]:
-    """Every workspace, oldest first; one that is large as it was last counted."""
+    """Every workspace, oldest first; large ones with their last count."""
     return [WorkspaceRecord(**row) for row in await database.rows(SQL["all"], COUNTED_WITHIN_MS)]
 
 
@@ -165,10 +165,10 @@ async def ids(database: Database) -> list[WorkspaceId]:
 
 
 async def by_name(database: Database, name: str) -> Workspace:
-    """The workspace of this name.
+    """The workspace with this name.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist.
     """
     row = await database.row(SQL["by_name"], name)
     if row is None:
@@ -187,10 +187,10 @@ async def options(database: Database, workspace: WorkspaceId) -> Options:
 async def choose(
     database: Database, workspace: WorkspaceId, changes: Mapping[str, Choice], also: Also = nothing_else
 ) -> Options:
-    """Change some of a workspace's options, by name, and return them all; its workers hear of it. `also` is done with it.
+    """Change some of a workspace's options, by name, and return them all; its workers are notified. `also` runs in the same transaction.
 
     Raises:
-        Conflict: tokens are to move, and there are some that people share.
+        Conflict: tokens are to have one owner, and some are shared.
     """
     chosen = structs.replace(await options(database, workspace), **changes)
 
@@ -218,7 +218,7 @@ async def choose(
 
 
 async def holder_of_site(database: Database, site_id: str) -> KeyHolder | None:
-    """Who has this site id; its API key is still to be compared."""
+    """The holder of this site ID; its API key is compared afterwards."""
     return await _holder(database, "track", site_id)
 
 

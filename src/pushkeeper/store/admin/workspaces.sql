@@ -43,7 +43,7 @@ select workspace_id, name from workspaces where name = $1;
 
 -- name: key
 -- The workspace and the hash behind the public part of a key.
--- across workspaces: it is the key that says which is meant.
+-- across workspaces: the key determines the workspace.
 select k.workspace_id, w.name, k.secret_hash
 from keys k join workspaces w using (workspace_id)
 where k.kind = $1 and k.key_id = $2;
@@ -55,7 +55,7 @@ select suppress_after, min_strike_gap_s, suppress_on_definitive, delete_unregist
 from workspaces where workspace_id = $1;
 
 -- name: choose
--- Choose anew.
+-- Change options.
 update workspaces set suppress_after = $2, min_strike_gap_s = $3, suppress_on_definitive = $4, delete_unregistered = $5,
     max_pushes_per_s = $6, ramp_s = $7, token_ownership = $8, allow_placeholder_ids = $9
 where workspace_id = $1;

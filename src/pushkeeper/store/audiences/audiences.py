@@ -1,4 +1,4 @@
-"""Audiences: of whom, and of which devices, a filter is true."""
+"""Audiences: the people and devices that match a filter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SQL = load_queries(__name__)
 LONGEST_S = 60.0
 _EXAMPLES = 5
 JOINED = "join people p using (workspace_id, person_id)"
-_PART = 8_192  # people whom an estimate is made from
+_PART = 8_192  # people that an estimate is based on
 _ONE_IN = 64  # people have an index
 _INDEXED = f"and hashint8(person_id) & {_ONE_IN - 1} = 0"
 _CERTAIN = 1.96  # standard deviations: 19 times in 20
@@ -35,7 +35,7 @@ _CERTAIN = 1.96  # standard deviations: 19 times in 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """Whom a filter is true of at a moment: of a workspace's devices or people."""
+    """The members of a filter at a moment: devices or people of a workspace."""
 
     workspace_id: WorkspaceId
     node: Node
@@ -63,7 +63,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """What a filter read of people makes of devices wrongly: those that it takes in, and leaves out; and some of each."""
+    """What evaluation per person gets wrong: devices that it includes, and excludes; and examples of each."""
 
     wrongly_included: int
     wrongly_excluded: int
@@ -107,10 +107,10 @@ async def estimate(database: Database, audience: Audience, *, within_s: float) -
 async def from_a_part(
     database: Database, audience: Audience, *, within_s: float, people: int = _PART
 ) -> Estimate:
-    """About how many there are, from one in so many people that about so many `people` are looked at.
+    """Estimate the size from a sample of about `people` people.
 
     Raises:
-        TooSlow: it takes longer than it is given.
+        TooSlow: it takes longer than its limit.
     """
     all_people: int = await database.value(SQL["all_people"])
     one_in = 1 << max(round(math.log2(all_people / people)), 0)
@@ -151,10 +151,10 @@ async def devices(database: Database, audience: Audience, *, after: bytes, limit
 
 
 async def differences(database: Database, audience: Audience, *, within_s: float = LONGEST_S) -> Differences:
-    """Which devices a filter is true of only as it is read of people, or only as it is read of devices.
+    """The devices that match only per person, or only per device.
 
     Raises:
-        TooSlow: one of its three queries takes longer than it is given.
+        TooSlow: one of its three queries takes longer than its limit.
     """
     people, devices = _readings(audience, first=2)
     if not devices.of_devices:
@@ -169,7 +169,7 @@ async def differences(database: Database, audience: Audience, *, within_s: float
     [row] = await database.survey(query, audience.workspace_id, *parameters, within_s=within_s)
 
     async def some(wrong: int, *, included: bool) -> list[Device]:
-        # Where there are none, all devices would be looked through for them in vain.
+        # Without any, all devices would be searched in vain.
         if not wrong:
             return []
         limit = min(wrong, _EXAMPLES)
@@ -193,10 +193,10 @@ async def differing(
     limit: int,
     within_s: float = LONGEST_S,
 ) -> list[Device]:
-    """The next devices, in the order of their keys, that a filter read of people takes in wrongly, or leaves out.
+    """The next devices, by key, that evaluation per person wrongly includes or excludes.
 
     Raises:
-        TooSlow: it takes longer than it is given.
+        TooSlow: it takes longer than its limit.
     """
     people, devices = _readings(audience, first=4)
     wrongly = f"{people.sql} and not {devices.sql}" if included else f"{devices.sql} and not {people.sql}"
@@ -207,7 +207,7 @@ async def differing(
 
 
 def _readings(audience: Audience, *, first: int) -> tuple[Where, Where]:
-    """The condition as it is read of people, and of devices, with the parameters of both one after the other."""
+    """The condition evaluated per person, and per device, with the parameters of both in order."""
     people = _where(audience, first=first, unit=Unit.PERSON, total=True)
     devices = _where(audience, first=first + len(people.parameters), unit=Unit.DEVICE, total=True)
     return people, devices
@@ -222,7 +222,7 @@ def _where(audience: Audience, *, first: int, unit: Unit | None = None, total: b
 async def true_of(
     database: Database, workspace: WorkspaceId, person: PersonId, nodes: Mapping[int, Node], now: datetime
 ) -> set[int]:
-    """Which of these filters, by their numbers, are true of a person."""
+    """The numbers of the filters that a person matches."""
     if not nodes:
         return set()
     cases, parameters = list[str](), list[object]()

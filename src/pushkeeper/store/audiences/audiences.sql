@@ -1,4 +1,4 @@
--- Audiences: of whom, and of which devices, a filter is true (store/audiences/filter_sql.py).
+-- Audiences: the people and devices that match a filter (store/audiences/filter_sql.py).
 
 -- name: devices
 -- How many devices a condition is true of, and how many people have them.
@@ -35,7 +35,7 @@ from (
 ) g;
 
 -- name: part_of_people
--- The same of one in $2 people, read of people.
+-- The same for one in $2 people, evaluated per person.
 with part as materialized (
     select * from people where workspace_id = $1 {indexed} and hashint8(person_id) & ($2::int - 1) = 0
 )
@@ -62,7 +62,7 @@ order by d.device_id
 limit $3;
 
 -- name: differences
--- How many devices a filter is true of only as it is read of people, or only as it is read of devices.
+-- How many devices match a filter only per person, or only per device.
 with them as materialized (
     select p.person_id from people p where p.workspace_id = $1 and {of_people}
 )

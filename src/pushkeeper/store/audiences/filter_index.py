@@ -1,4 +1,4 @@
-"""Which indexes of PostgreSQL would find whom a filter is true of, for those who ask the same filters often. Pure."""
+"""Suggest PostgreSQL indexes that would speed up a filter. Pure."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _of_condition(subject: Subject, field: str, test: Test, node: Node) -> list[
             return [_index(table, f"{field}{kind}", f"workspace_id, {expression}", node)]
         case Subject.DEVICE if field in DEVICE_TIMES:
             return [_index("devices", field, f"workspace_id, {field}", node)]
-    # What every push changes has no index, so that it is written in its place.
+    # Columns that every push changes are not indexed, so that updates stay in place.
     return []
 
 

@@ -1,7 +1,6 @@
 """A filter as a condition in SQL over `people p`, and `devices d`, equal to `filter_match.matches`.
 
-Values go as parameters. What stands for a number, a time or a version in JSON is said by functions of migrations 0007
-and 0011.
+Values are parameters. Functions of migrations 0007 and 0011 convert JSON to numbers, times and versions.
 """
 
 from __future__ import annotations
@@ -135,7 +134,7 @@ class _Writer:
         return self._leaf(node)
 
     def _within(self, node: Node, *, total: bool, unit: Unit | None = None) -> str:
-        """A part that may be null, or may not; and that may be read otherwise than what it stands in."""
+        """A subfilter that may be null or not, and may be evaluated in another unit than its parent."""
         kept = self._total, self._unit
         self._total, self._unit = total, unit or self._unit
         written = self.write(node)
@@ -288,7 +287,7 @@ class _Writer:
         return self._parameter(filter_values.moment_of(bound), "timestamptz")
 
     def _recent(self, seconds: int) -> str:
-        # Both ends are given as they are: of what is reckoned here PostgreSQL does not know, as it plans, which parts to read.
+        # Both bounds are constants: PostgreSQL can only prune partitions by bounds that it knows when it plans.
         since = self._parameter(self._now - timedelta(seconds=seconds), "timestamptz")
         return f"between {since} and {self._parameter(self._now, 'timestamptz')}"
 

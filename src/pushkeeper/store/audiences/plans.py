@@ -75,7 +75,7 @@ def _scans(plan: dict[str, Any]) -> Iterator[Scan]:
     index = plan.get("Index Name")
     for inner in plan.get("Plans", ()):
         for scan in _scans(inner):
-            # A bitmap's index is told of beside the table that it leads to.
+            # A bitmap's index is reported beside its table.
             if scan.table:
                 yield scan
             else:

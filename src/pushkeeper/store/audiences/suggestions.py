@@ -1,4 +1,4 @@
-"""What a workspace's people and devices are described by: the names and values to offer somebody who writes a filter."""
+"""Names and values of a workspace's attributes, to suggest to authors of filters."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ select name, (array_agg(known order by times desc, known))[:$3::int] as known
 from counted group by name order by sum(times) desc, name;
 
 -- name: events
--- What was done of late by the people of whom there is something to tell.
+-- Recent events of the sampled people.
 select name, count(*) as times
 from (
     select e.name from (

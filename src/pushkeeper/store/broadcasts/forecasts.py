@@ -1,4 +1,4 @@
-"""Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before."""
+"""Forecasts: an audience by what decides about reaching its devices, and outcomes of past pushes."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, 
 
 
 async def history(database: Database, workspace: WorkspaceId) -> list[DailyOutcomes]:
-    """What came of a workspace's pushes in the last ninety days."""
+    """Outcomes of a workspace's pushes in the last ninety days."""
     rows = await database.reading(workspace).rows(SQL["history"], workspace, HISTORY_DAYS)
     return [
         day

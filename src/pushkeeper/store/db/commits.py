@@ -1,4 +1,4 @@
-"""Commits whose answer was lost with the connection: whether they took place is asked of the server."""
+"""Commits whose answer was lost with the connection: the server knows whether they took place."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _USER_TIMEOUT_MS = 10_000
 _KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 # Our statements run for milliseconds: compiling one costs more than it could ever save, and so does reading a whole
 # table for the thousand rows of a slice, which the planner would do for disks that turn. The server watches its end of
-# the wire as we watch ours, and does not go on with a statement that nobody waits for any more.
+# the wire as we watch ours, and stops a statement that nobody waits for any more.
 _SERVER_SETTINGS = {
     "jit": "off",
     "random_page_cost": "1.1",
@@ -55,7 +55,7 @@ class Host(NamedTuple):
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc] # it has no types
-    """A connection whose peer is given up when it is silent, and that knows its host and whether somebody uses it."""
+    """A connection that is closed when its peer is silent, and that knows its host and whether it is in use."""
 
     __slots__ = ("host", "in_use")
 
@@ -158,7 +158,7 @@ class Connector:
                 trouble = trouble or error
                 if isinstance(error, TimeoutError):
                     self._try_last(host)
-            except BaseException:  # whoever connects waits no longer
+            except BaseException:  # the caller no longer waits
                 self._try_last(host)
                 raise
             else:

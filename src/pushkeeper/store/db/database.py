@@ -38,8 +38,8 @@ T = TypeVar("T")
 WORK_CHANNEL = "pushkeeper_work"  # NOTIFY on it says that something is due
 PLAN_CHANNEL = "pushkeeper_plan"
 GONE_CHANNEL = "pushkeeper_gone"  # NOTIFY on it names devices that are gone, or somebody else's now
-HALT_CHANNEL = "pushkeeper_halt"  # NOTIFY on it says that a message is to be sent no more, or not now
-ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it says that routes stand otherwise now
+HALT_CHANNEL = "pushkeeper_halt"  # NOTIFY on it: a message is cancelled or paused
+ROUTES_CHANNEL = "pushkeeper_routes"  # NOTIFY on it: the state of routes changed
 
 _SCHEMES = ("postgresql://", "postgres://")
 _OLDEST_SERVER = 150_000
@@ -71,10 +71,10 @@ SQL = load_queries(__name__)
 
 
 class Database(Statements):
-    """A pool of connections to one PostgreSQL; by itself for what crosses workspaces, by `of` for what is of some.
+    """A pool of connections to one PostgreSQL; itself across workspaces, `of` for some of them.
 
     Raises:
-        Unreachable: from any method, when the server does not answer, or cannot do what is asked now.
+        Unreachable: from any method, when the server does not answer, or cannot run the statement now.
         BadRequest: from any method, when a text holds the character NUL, or a time is out of bounds (decision 0031).
         TooLarge: from any method, when an identifier is longer than an index can hold.
     """
@@ -88,7 +88,7 @@ class Database(Statements):
         statement_cache_size: int = STATEMENT_CACHE_SIZE,
         embedded: bool = False,
     ) -> None:
-        """Take an address; nothing is asked of it yet."""
+        """Take an address; nothing is connected yet."""
         # Without a name a statement is prepared and run in two steps, and a pooler may have each done by another server
         # process, but for those of one transaction.
         alone = self._acquired if statement_cache_size else self._transaction
@@ -120,9 +120,9 @@ class Database(Statements):
         delivery_ids: DeliveryIds | None = None,
         embedded: bool = False,
     ) -> Database:
-        """Connect to `postgresql://…`, version 15 or newer; `embedded` says that its processes are ours.
+        """Connect to `postgresql://…`, version 15 or newer; `embedded`: we run its processes.
 
-        `delivery_ids` makes the public ids of what is in it; without, they are good for as long as this object lives.
+        `delivery_ids` creates the public IDs of its deliveries; without it, they are valid for the lifetime of this object.
 
         Raises:
             Misconfigured: the address is malformed, the server too old, or it refuses the user or database named.
@@ -145,7 +145,7 @@ class Database(Statements):
         return database
 
     async def _begin(self) -> None:
-        self._pools.logs = False  # whoever opens is told
+        self._pools.logs = False  # the caller is notified
         try:
             await self._pools.open()
             async with self._alone() as connection:
@@ -181,7 +181,7 @@ class Database(Statements):
         """How many there are now."""
         return self._pools.connections
 
-    # Good for as long as this process lives, until it is given those of an installation.
+    # Valid for the lifetime of this process, until replaced by those of an installation.
     hashes = IdentifierHashes(Secret(os.urandom(32)))
 
     def grew(self) -> None:
@@ -218,7 +218,8 @@ class Database(Statements):
             surveys.be_nice(connection)
 
     async def _take_role(self, connection: asyncpg.Connection) -> None:
-        # What is set for a session there is set for whoever gets it next: what crosses workspaces is then run by the user.
+        # Session settings there leak to the next client: statements across workspaces then run as the database's
+        # user.
         if self._rows_are_secured and not self.is_pooled:
             await connection.execute(f"{_KEEP_SCHEMA}; set role {JOBS}")
 
@@ -248,7 +249,7 @@ class Database(Statements):
         return Reads(ask)
 
     def turn_to_survey(self, workspace: int) -> AbstractAsyncContextManager[None]:
-        """A workspace's turn, in which its surveys are asked for (`surveys.in_turn`)."""
+        """A workspace's turn to run surveys (`surveys.in_turn`)."""
         return self._surveys.place(workspace)
 
     def surveying(self, workspace: int, *, within_s: float = surveys.LONGEST_S) -> Reads:
@@ -263,7 +264,7 @@ class Database(Statements):
     async def _survey(
         self, work: Callable[[asyncpg.Connection], Awaitable[T]], within_s: float, *workspaces: int
     ) -> T:
-        """Run a survey, by the role of these workspaces or of all, for whoever has their turn."""
+        """Run a survey in the caller's turn, as the role of these workspaces or of all."""
         begin = f"{_FOR_SURVEYS}; {self._role(*workspaces)}; {surveys.niceness(embedded=self._embedded)}"
 
         async def here() -> T:
@@ -325,12 +326,12 @@ class Database(Statements):
     async def survey(
         self, query: str, workspace: int, *args: object, within_s: float = surveys.LONGEST_S
     ) -> list[Row]:
-        """The rows of a query over much of a workspace, its $1: planned for these very arguments, with memory to sort in.
+        """The rows of a query over much of a workspace ($1): planned for these arguments, with more memory for sorting.
 
-        What is asked of a small workspace is soon answered: it is not given up because the machine does something else.
+        A query of a small workspace is fast: it is not cancelled because the machine is busy.
 
         Raises:
-            TooSlow: it takes longer than it is given.
+            TooSlow: it takes longer than its limit.
             TooManyRequests: too many surveys of the workspace wait already.
         """
         async with self._surveys.place(workspace):
@@ -376,7 +377,7 @@ class Database(Statements):
     def listening(
         self, heard: Sequence[tuple[str, Callable[[str], None]]]
     ) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Call what is given for channels, with what is said, at every NOTIFY; the event is set when no more is heard."""
+        """Call the listeners of channels with the payload of every NOTIFY; the event is set when the connection is lost."""
         return listening(self._pools, lambda name: self.value("select pg_notify($1, '')", name), heard)
 
 

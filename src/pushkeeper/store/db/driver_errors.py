@@ -1,7 +1,7 @@
-"""Driver errors: the one border at which what the driver and PostgreSQL raise becomes ours.
+"""Driver errors: the one border at which errors of the driver and PostgreSQL become ours.
 
-What they raise is of two kinds. *Not now*: the cause is around the statement (a full disk, a server that is read-only or
-shuts down, the way to it), and whoever asks again may find it mended. *Never*: the cause is the statement or its data.
+There are two kinds. *Temporary*: the cause is around the statement (a full disk, a server that is read-only or shuts
+down, the network), and a retry may succeed. *Permanent*: the cause is the statement or its data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Busy(Unreachable):
-    """Others were first: what was asked left nothing behind, and may be asked again at once."""
+    """Concurrent transactions were first: nothing was written, and a retry may run at once."""
 
 
 class Cancelled(Unreachable):
@@ -26,7 +26,7 @@ class Cancelled(Unreachable):
 
 
 class ReadOnly(Unreachable):
-    """The server takes no writes: it is a standby, or was told so."""
+    """The server is read-only: it is a standby, or configured so."""
 
 
 class _NotNow(NamedTuple):
@@ -73,10 +73,10 @@ _HOLDING_NUL = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCha
 
 
 def translated(error: Exception, *, connecting: bool = False) -> PushkeeperError | None:
-    """Ours for an error of the driver; None for what is the fault of a statement, or of no driver.
+    """Our error for an error of the driver; None if the statement is at fault, or it is no driver's.
 
-    While `connecting` nothing was asked yet, so that whatever PostgreSQL refuses then is not for ever either: a password
-    that was changed, a database that is just restored.
+    While `connecting` no statement ran yet, so that no rejection is permanent either: a password may be about to
+    change, a database is just being restored.
     """
     if (found := _not_now(error, connecting=connecting)) is not None:
         return found.kind(f"the database {found.said}", retry_after_s=found.retry_after_s)

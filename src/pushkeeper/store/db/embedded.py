@@ -71,7 +71,7 @@ class EmbeddedPostgres:
                 fcntl.flock(fd, fcntl.LOCK_SH)
                 url = self._run()
                 if os.geteuid() == 0:
-                    # Root's PostgreSQL is another user's, for whom the wheel opened the folder; to pass through is enough.
+                    # For root, PostgreSQL runs as another user, who needs to pass through the wheel's folder.
                     self._data_dir.chmod(self._data_dir.stat().st_mode & ~_LIST_BY_OTHERS)
             except BaseException:
                 os.close(fd)

@@ -42,15 +42,14 @@ class _Waiting(Waiting[Call], Generic[Call, Result]):
 
 
 class Combiner(Generic[Call, Result]):
-    """Gathers calls and commits them together, in order for each key, and owners in turn.
+    """Groups calls into commits, in order for each key, with owners taking turns.
 
-    Two calls of one key stand in one commit only where both share it. Else the later one waits for the next, so that
-    what is one statement to the database is still one after the other to the caller.
+    Two calls of one key are in one commit only if both share it. Otherwise the later one waits for the next commit,
+    so that callers see them in sequence although a commit is one statement.
 
-    While one commit is under way the next group gathers: nobody waits for a timer, and a lone call goes at once.
+    While one commit runs, the next group gathers: no call waits for a timer, and a lone call runs at once.
 
-    Serial calls have commits of their own, each of one owner, who rests as long as it took: what one of them takes, nobody
-    else waits for.
+    Serial calls have separate commits, each of one owner, which then pauses for as long as it took: nobody else waits for it.
     """
 
     def __init__(
@@ -101,10 +100,10 @@ class Combiner(Generic[Call, Result]):
             return await answer
 
     async def all(self, calls: Sequence[Call]) -> list[Result | BaseException]:
-        """The same for calls of one owner, in their order, each with its result or its error; others go on meanwhile.
+        """The same for calls of one owner, in their order, each with its result or its error; others continue meanwhile.
 
         Raises:
-            TooManyRequests: the owner has too many that wait; none of these was taken.
+            TooManyRequests: the owner has too many queued calls; none of these was taken.
         """
         self._refuse_too_many(calls)
         parts: list[list[asyncio.Future[Result]]] = []
@@ -139,7 +138,7 @@ class Combiner(Generic[Call, Result]):
 
     def _add(self, calls: Sequence[Call]) -> list[asyncio.Future[Result]]:
         loop = self._running_loop()
-        # The loop's own clock stands still within a turn.
+        # The loop's clock does not advance within a turn.
         times = perf_counter(), *patience.deadlines(time.monotonic())
         waiting: list[_Waiting[Call, Result]] = [
             _Waiting(call, self._keys(call), loop.create_future(), times) for call in calls
@@ -201,7 +200,7 @@ class Combiner(Generic[Call, Result]):
         began_at = perf_counter()
         now = time.monotonic()
         in_time = [waiting for waiting in group if waiting.deadline > now]
-        # Not that of whoever's call had this commit begin.
+        # Not that of the caller who triggered this commit.
         within_s = min((waiting.until for waiting in in_time), default=now) - now
         try:
             if len(in_time) < len(group):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logger("database")
 
-LISTENING = "pushkeeper listening"  # as it is seen in pg_stat_activity
+LISTENING = "pushkeeper listening"  # its application_name in pg_stat_activity
 BEAT_S = 3.0
 HEARD_WITHIN_S = 5.0
 
@@ -35,14 +35,14 @@ async def listening(
     notify: Callable[[str], Awaitable[object]],
     heard: Sequence[tuple[str, Callable[[str], None]]],
 ) -> AsyncIterator[asyncio.Event]:
-    """Call what is given for channels, with what is said, at every NOTIFY; the event is set when no more is heard.
+    """Call the listeners of channels with the payload of every NOTIFY; the event is set when the connection is lost.
 
-    The connection notifies itself every three seconds: a wire that was cut without a word is silent, as one is on which
-    nothing happens. `notify` notifies a channel as others do, by another connection, for the first time.
+    The connection notifies itself every three seconds: a connection that was cut looks like an idle one. `notify`
+    notifies a channel as others do, by another connection, for the first time.
 
     Raises:
-        Unreachable: the server does not answer; as `NotHeard` it does, but that did not arrive: a pooler gives a session to
-            one client after the other.
+        Unreachable: the server does not answer; `NotHeard`: the notification did not arrive, because a pooler shares
+            sessions between clients.
     """
     lost, pulse = asyncio.Event(), asyncio.Event()
     channel = f"pushkeeper_pulse_{uuid4().hex}"

@@ -168,7 +168,7 @@ async def make_partitions(database: Database) -> None:
             return
         await connection.execute("select pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
         for table, start, end, name in await _missing(connection, wanted):
-            # Made aside and attached: to be made in place it would wait for whoever reads, and all others for it.
+            # Created separately and attached: created in place, it would wait for readers, and block everybody else.
             await connection.execute(
                 f"create table if not exists {name} "
                 f"(like {table} including defaults including constraints including indexes including storage)"

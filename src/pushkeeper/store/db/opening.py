@@ -1,4 +1,4 @@
-"""Opening a database: what is wrong with its address, for whoever set it."""
+"""Opening a database: what is wrong with its configured address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_LETTING_US_IN = (
 
 
 def refusal(error: Exception, url: str) -> PushkeeperError | None:
-    """What an error of the first questions says of the address; None where it says nothing of that."""
+    """The configuration error behind an error of the first statements; None if there is none."""
     cause = error.__cause__ if isinstance(error, Unreachable) else error
     if isinstance(cause, _NOT_LETTING_US_IN):
         return Misconfigured(f"database URL: PostgreSQL at {where(url)} refuses: {cause}")

@@ -1,4 +1,4 @@
-"""Looking for what is true of few: a piece of a table at a time, for so long, so that no page reads a million rows."""
+"""Search for rare rows: one slice of a table at a time, for a limited time, so that no page reads a million rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEAST = (
     3_000  # rows that are looked at however long it takes: on a busy machine a tenth of a second is nothing
 )
 _PIECE_S = (
-    0.025  # what a piece is to take; what is on disk takes ten times that, so none is to be much longer
+    0.025  # the target duration of a slice; from disk it takes ten times that, so none should be much longer
 )
 _GROWTH = 3
 

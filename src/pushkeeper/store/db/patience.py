@@ -6,9 +6,9 @@ from contextvars import ContextVar
 from math import inf
 from time import monotonic
 
-CALL_S = 8.0  # a call is to be answered within ten
-ANSWER_S = 4.0  # of these: what is kept for the statement of whoever waits for a turn or a connection
-TURN_S = 30.0  # for who has no limit: a worker, a command
+CALL_S = 8.0  # a call must be answered within ten
+ANSWER_S = 4.0  # of these: reserved for the statement after waiting for a turn or a connection
+TURN_S = 30.0  # without a limit: a worker, a command
 
 
 class Patience:
@@ -53,7 +53,7 @@ _current: ContextVar[Patience] = ContextVar("patience", default=_UNLIMITED)
 
 
 class Limited:
-    """As long as this lasts, the waiting of this task, and of those that it starts, is limited."""
+    """While this is active, the waits of this task, and of tasks that it starts, are limited."""
 
     __slots__ = ("_before", "_limit_s")
 
@@ -68,12 +68,12 @@ class Limited:
 
 
 def limited(limit_s: float = CALL_S) -> Limited:
-    """Limit the waiting of this task to so many seconds, as long as what this is entered for lasts."""
+    """Limit the waits of this task to a number of seconds while the context is active."""
     return Limited(limit_s)
 
 
 def unlimited() -> None:
-    """Set no limit to this task: nobody waits for it, whoever started it."""
+    """Set no limit for this task: nobody waits for it, whatever started it."""
     _current.set(_UNLIMITED)
 
 
@@ -93,7 +93,7 @@ def for_turn_s(most_s: float = TURN_S) -> float:
 
 
 def for_answer_s() -> float:
-    """How long to wait for what is asked now; infinite where there is no limit."""
+    """How long the current statement may wait; infinite without a limit."""
     return _current.get().left_s
 
 

@@ -36,7 +36,7 @@ class PoolUsage(NamedTuple):
 
 
 class Pools:
-    """The pools of one address, which share what is known of its hosts and whether they answer."""
+    """The pools of one address, which share the state of its hosts."""
 
     def __init__(
         self, url: str, *, statement_cache_size: int = STATEMENT_CACHE_SIZE, session: str = "read-write"
@@ -55,7 +55,7 @@ class Pools:
         self.logs = True
 
     def add(self, most: int, prepare: Callable[[asyncpg.Connection], Awaitable[None]]) -> asyncpg.Pool:
-        """Another pool of up to so many connections, made as they are needed, each prepared once."""
+        """Another pool of up to this many connections, opened on demand, each prepared once."""
         pool = asyncpg.create_pool(
             self.url,
             connect=self._connected,
@@ -97,10 +97,10 @@ class Pools:
     async def acquired(
         self, pool: asyncpg.Pool, *, may_take_long: bool = False
     ) -> AsyncIterator[asyncpg.Connection]:
-        """One of a pool's connections, for as long as whoever it is for waits; what may take long has its own limits.
+        """One of a pool's connections, within the caller's time limit; slow statements have their own limits.
 
         Raises:
-            Unreachable: none is free in time, or the server does not answer; and what the driver raises, translated.
+            Unreachable: none is free in time, or the server does not answer; driver errors are translated.
         """
         self._watchdog.check()
         connecting, wait_s, began = True, patience.for_turn_s(), time.monotonic()
@@ -137,7 +137,7 @@ class Pools:
             raise ours from error
 
     async def connect(self, *, command_s: float) -> Connection:
-        """A connection of its own, to be closed by whoever asked for it; a statement may take so many seconds."""
+        """A separate connection, closed by the caller; each statement may take this many seconds."""
         connection = await self._connector(command_timeout=command_s)
         connection.in_use = True
         return connection

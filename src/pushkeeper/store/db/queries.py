@@ -39,7 +39,7 @@ def read_queries(text: str) -> Queries:
 
 
 def _numbered(name: str, text: str) -> tuple[str, tuple[str, ...]]:
-    """A query with numbers in the place of names, and the names in the order of the numbers."""
+    """A query with numbers in place of names, and the names in the order of the numbers."""
     names = dict.fromkeys(_PARAMETER.findall(_COMMENT.sub("", text)))
     if not names:
         return text, ()

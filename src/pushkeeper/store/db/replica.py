@@ -43,7 +43,7 @@ class Trouble(StrEnum):
     """Why the primary answers though there is a replica."""
 
     AWAY = "away"  # it does not answer, or lets nobody in
-    PRIMARY_AWAY = "primary_away"  # the primary does not say what it has
+    PRIMARY_AWAY = "primary_away"  # the primary does not report its position
     NOT_A_STANDBY = "not_a_standby"  # it was promoted, or never was one
     OTHER_DATABASE = "other_database"  # it is another cluster, or another database or schema of this one
     OTHER_TIMELINE = "other_timeline"  # it follows a former primary
@@ -53,7 +53,7 @@ class Trouble(StrEnum):
 
 
 class Elsewhere(Exception):
-    """The replica does not answer this: the primary is to be asked."""
+    """The replica can't answer this: ask the primary."""
 
     def __init__(self, trouble: Trouble, error: Exception | None = None) -> None:
         super().__init__(trouble.value)
@@ -90,7 +90,7 @@ class Standby:
     age_s: float
 
     def trouble(self, primary: Primary) -> Trouble | None:
-        """Why it is not to be asked in this primary's place, whatever it has replayed."""
+        """Why it can't replace this primary, whatever it has replayed."""
         if not self.standby:
             return Trouble.NOT_A_STANDBY
         if (self.system_identifier, self.database, self.workspaces) != (
@@ -122,15 +122,15 @@ class ReplicaSettings:
 
 
 class Replica:
-    """Answers what is asked by `read` from a standby, as the primary would: with everything acknowledged before it was asked.
+    """Runs reads on a standby with the primary's guarantee: they see everything acknowledged before.
 
-    The primary says where its log ends now. Once the standby has replayed it to there, the statement is run on it, on the
-    same connection. Who has written, by which process, does not matter.
+    The primary reports the end of its log. Once the standby has replayed up to it, the statement runs there, on the
+    same connection. It does not matter which process has written.
 
     Attributes:
-        trouble: why it is left alone now; None while it is asked.
-        error: what it answered, or kept it from answering, when it was away.
-        lag_s: how far it was behind when it was last looked at; None where that is not known.
+        trouble: why it is not used now; None while it is.
+        error: the last error.
+        lag_s: its lag at the last check; None if unknown.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Replica:
         *,
         max_lag_s: float,
     ) -> None:
-        """Take an address, what each connection is prepared by, and who asks the primary for a row.
+        """Take an address, the function that prepares connections, and one that reads a row from the primary.
 
         The replica is waited for up to `max_lag_s`.
         """
@@ -190,7 +190,7 @@ class Replica:
 
     async def look(self) -> None:
         """See how it does now, by `trouble` and `lag_s`."""
-        with isolated() as tried:  # whoever looks for its return goes on looking
+        with isolated() as tried:  # a later check finds out when it is back
             async with AsyncExitStack() as stack:
                 await self._ready(stack)
         if (error := tried.error) is not None:
@@ -302,7 +302,7 @@ class Replica:
                 yield connection
             finally:
                 is_closed = True
-                with suppress(asyncpg.InterfaceError):  # it was cut off, and the pool has taken it back
+                with suppress(asyncpg.InterfaceError):  # it was cut off, and is back in the pool
                     is_closed = connection.is_closed()
                 if not is_closed:
                     await connection.execute("rollback")

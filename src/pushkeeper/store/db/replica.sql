@@ -16,7 +16,8 @@ select pg_logical_emit_message(true, 'pushkeeper', '')::text;
 
 -- name: standby
 -- The same of a standby, with up to where it has replayed, and how long ago what it replayed last was committed. Which timeline
--- its receiver follows is told to members of pg_read_all_stats alone; the files show it some minutes after it has changed.
+-- its receiver follows is visible to members of pg_read_all_stats only; the files show it some minutes after it has
+-- changed.
 select s.system_identifier, d.oid::int8 as database, to_regclass('workspaces')::oid::int8 as workspaces,
     pg_is_in_recovery() as standby,
     greatest((select received_tli from pg_stat_wal_receiver), c.timeline_id, r.min_recovery_end_timeline) as timeline,

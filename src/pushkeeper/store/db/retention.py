@@ -1,4 +1,4 @@
-"""Retention: what is older than it is to be kept goes, beside whoever works, and nothing that waits loses its place."""
+"""Retention: deletes what is older than its limit, beside running workers; nothing that is queued is deleted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SQL = load_queries(__name__)
 
 TABLES = ("pushes", "device_history", "events")
 PAGE = 1_000
-# One number for "somebody tidies": whoever finds it taken leaves that to them.
+# One number for the lock: a process that finds it taken leaves the work to its holder.
 _TIDY_LOCK = 0x74696479
 _PARTITION = re.compile(r"(?P<table>[a-z_]+)_(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})?")
 _NO_ID = UUID(int=0)
@@ -33,7 +33,7 @@ _NO_ID = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """For how many days each is kept; None for ever. What apps told of pushes goes with these."""
+    """Retention in days; None for ever. App reports are deleted with their pushes."""
 
     pushes_days: int | None
     history_days: int | None
@@ -93,10 +93,11 @@ async def days_that_wait(database: Database) -> set[date]:
 
 
 async def drop_partitions(database: Database, keep: Keep) -> list[str]:
-    """Drop the partitions that are old enough as a whole, and return their names; those that still wait stay.
+    """Drop the partitions that are old enough as a whole, and return their names; those with queued pushes are kept.
 
-    Each is detached first, which waits for whoever reads it and lets everybody else go on; one that is still read after a
-    minute is finished another time. One that can't be dropped keeps no other: what was raised is raised when all were tried.
+    Each is detached first, which waits for its readers without blocking others; one that is still read after a minute
+    is finished another time. One that can't be dropped does not stop the others: errors are raised after all were
+    tried.
     """
 
     async def work(connection: Connection) -> list[str]:

@@ -8,7 +8,7 @@ where i.inhparent = any (array(select to_regclass(t)::oid from unnest($1::text[]
 order by c.relname;
 
 -- name: left_over
--- Tables that were partitions of these and are not any more: whoever detached them did not come to drop them.
+-- Detached partitions of these tables, left by a process that did not get to drop them.
 select c.relname as name
 from pg_class c
 where c.relnamespace = (select relnamespace from pg_class where oid = to_regclass('pushes')) and c.relkind = 'r'
@@ -38,7 +38,7 @@ select pg_advisory_unlock($1, hashtext(current_schema()));
 
 -- name: forget_messages
 -- Of a page of a workspace's old messages after one of them, those go that nothing waits for, no broadcast was and no push is recorded of,
--- with what apps told of them. Answers with the last of the page.
+-- with their app reports. Returns the last of the page.
 with page as (
     select message_id, created_at from messages
     where workspace_id = $1 and message_id > $2 and message_id < $3
@@ -65,13 +65,13 @@ gone as (
 select (select message_id from page order by message_id desc limit 1) as last, (select count(*) from gone) as gone;
 
 -- name: forget_reports
--- What apps told of messages as old as pushes that are gone.
+-- App reports of messages whose pushes are deleted.
 delete from reports
 where workspace_id = $1 and ctid = any (array(
     select ctid from reports where workspace_id = $1 and message_id < $2 limit $3));
 
 -- name: forget_named
--- Who was named for old broadcasts that are over.
+-- Listed people of old, finished broadcasts.
 delete from broadcast_people
 where workspace_id = $1 and ctid = any (array(
     select p.ctid from broadcast_people p join broadcasts b using (workspace_id, broadcast_id)

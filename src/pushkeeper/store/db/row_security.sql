@@ -40,7 +40,7 @@ where c.relnamespace = (select relnamespace from pg_class where oid = to_regclas
 order by 1;
 
 -- name: schema
--- Keys are made by whoever inserts.
+-- Keys come with the inserted rows.
 do $$
 begin
     execute format('grant usage on schema %I to pushkeeper_tenant, pushkeeper_jobs', current_schema());

@@ -1,4 +1,4 @@
-"""Statements and transactions, by whoever they are run: each method takes a connection, runs, and gives it back."""
+"""Statements and transactions of one role: each method takes a connection, runs, and returns it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def nothing_else(connection: Connection) -> None:
 
 
 class LostRace(Exception):
-    """Somebody else changed what this transaction stands on; run again, it sees what they left."""
+    """A concurrent transaction changed what this one depends on; a retry sees the change."""
 
 
 _WORTH_ANOTHER_TRY = (LostRace, Busy, asyncpg.ForeignKeyViolationError)
@@ -42,7 +42,7 @@ class Ask(Protocol):
 
 
 class Reads:
-    """What is asked, one statement at a time."""
+    """Read-only statements, one at a time."""
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
@@ -79,7 +79,7 @@ class Reads:
 
 
 class Statements(Reads):
-    """What is asked and changed by one role."""
+    """Reads and writes by one role."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Statements(Reads):
         together: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]],
         committed: Callable[[], None] | None = None,
     ) -> None:
-        """`alone` gives a connection for one statement, `together` one in a transaction; `committed` hears of each `change`."""
+        """`alone` provides a connection for one statement, `together` one in a transaction; `committed` is called after each `change`."""
         super().__init__(self._on_one)
         self._alone = alone
         self._together = together
@@ -137,10 +137,10 @@ class Statements(Reads):
 
 
 async def _despite_others(attempt: Callable[[], Awaitable[T]]) -> T:
-    """What an attempt comes to, of several where others were first.
+    """The result of an attempt, retried after conflicts with concurrent transactions.
 
     Raises:
-        Unreachable: they were five times in a row.
+        Unreachable: five attempts in a row conflicted.
     """
     for number in range(_ATTEMPTS_ON_CONFLICT):
         try:

@@ -1,4 +1,4 @@
-"""What the server believes of how much there is, by which it chooses its plans, kept near to what there is."""
+"""Keep the planner's statistics close to the real row counts."""
 
 from __future__ import annotations
 

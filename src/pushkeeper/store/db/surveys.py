@@ -1,4 +1,4 @@
-"""Surveys: what is asked of much of a workspace has connections of its own, and each workspace few of them at once."""
+"""Surveys: queries over much of a workspace use separate connections, and each workspace gets few at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OF_ONE_WORKSPACE = 2
 WAITING = 20
 WAITS_S = 30.0
 LONGEST_S = 50.0
-SMALL_WITHIN_S = 10.0  # of a workspace with little: it takes as long as that only where the machine is busy
+SMALL_WITHIN_S = 10.0  # for a small workspace: it takes that long only on a busy machine
 _RETRY_AFTER_S = 5
 _NICENESS = 10
 _TURN: ContextVar[tuple[Surveys, int] | None] = ContextVar("survey_turn", default=None)
@@ -64,10 +64,10 @@ class Surveys:
 
     @asynccontextmanager
     async def place(self, workspace: int) -> AsyncIterator[None]:
-        """A workspace's turn; who has it already goes on with it.
+        """A workspace's turn; a holder keeps its turn.
 
         Raises:
-            TooManyRequests: too many surveys of the workspace wait already, or this one waited for too long.
+            TooManyRequests: too many surveys of the workspace are queued, or this one waited for too long.
         """
         mine = (self, workspace)
         if _TURN.get() == mine:
@@ -96,7 +96,7 @@ class Surveys:
 
     @asynccontextmanager
     async def begun(self, begin: str, within_s: float) -> AsyncIterator[asyncpg.Connection]:
-        """A transaction that only reads, for whoever has their turn; `begin` is set for it.
+        """A read-only transaction for the holder of a turn, started by `begin`.
 
         Raises:
             TooSlow: a statement takes longer than `within_s`.
@@ -142,7 +142,7 @@ async def _acquire(turns: asyncio.Semaphore) -> None:
 
 
 def too_slow(within_s: float) -> TooSlow:
-    """What is said of a survey that takes longer than it may."""
+    """The error of a survey that exceeds its limit."""
     return TooSlow(
         f"the query takes longer than {within_s:g} s: use fewer conditions, or start with one that "
         "matches few people (an ID, a segment, an attribute that has an index)"

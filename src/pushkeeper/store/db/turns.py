@@ -17,15 +17,15 @@ Item = TypeVar("Item")
 
 
 class Keys(NamedTuple):
-    """What a call concerns (a device, a person's identifier, a workspace), and who may concern it at the same time.
+    """What a call locks (a device, a person's identifier, a workspace), and with whom it shares that.
 
     Attributes:
-        alone: nobody.
-        shared: others of the same group that share it too.
-        within: anybody who does not have it alone, in this group or in another: what holds the things that are meant.
-        owner: whose call it is. Owners take turns; those who share a key are one owner.
-        serial: it takes statements of its own. It is written with such calls of its owner alone, one after the other, so
-            that a key need not be waited for among them.
+        alone: with nobody.
+        shared: with calls of the same group that share it too.
+        within: with anybody who does not have it alone, in this group or another: the container of the locked things.
+        owner: the caller's owner. Owners take turns; callers who share a key are one owner.
+        serial: it needs separate statements. It is written with such calls of its owner alone, one after the other,
+            so that keys need no waiting among them.
     """
 
     alone: tuple[Hashable, ...] = ()
@@ -45,7 +45,7 @@ _WITHIN, _SHARED, _ALONE = _Mode
 
 
 class Waiting(Generic[Item]):
-    """A call with what it waits for: `blocked` is how many of its keys others have, or had asked for before."""
+    """A call with its locks: `blocked` is how many of its keys others hold, or requested before."""
 
     __slots__ = ("blocked", "item", "modes", "owner", "serial")
 
@@ -89,7 +89,7 @@ class _Ready(Generic[Item]):
         self.count += 1
 
     def owners(self) -> Iterator[Hashable]:
-        """Who has calls here, the next whose turn it is first."""
+        """Owners with calls here, in the order of their turns."""
         return iter(self._of)
 
     def take(self, owner: Hashable) -> deque[Waiting[Item]]:
@@ -155,7 +155,7 @@ class Turns(Generic[Item]):
             self._is_ready(waiting)
 
     def next_group(self) -> list[Waiting[Item]]:
-        """The next calls to be written together, from all owners; `finished` is to be told of each, `ended` of the group."""
+        """The next calls to write together, from all owners; `finished` is called for each, `ended` for the group."""
         group: list[Waiting[Item]] = []
         allowed = (one for one in self._ready.owners() if self._groups_of[one] < self._most_groups_of_one)
         owners = list(islice(allowed, self._most))
@@ -168,7 +168,7 @@ class Turns(Generic[Item]):
         return group
 
     def next_serial_group(self) -> list[Waiting[Item]]:
-        """The next calls of one owner to be written one after the other; of an owner who has none under way."""
+        """The next calls of one owner to write one after the other; of an owner without calls in progress."""
         group: list[Waiting[Item]] = []
         owner = next((one for one in self._serial.owners() if one not in self._serial_owners), None)
         if owner is not None:

@@ -1,4 +1,4 @@
-"""The watchdog: finds out that PostgreSQL answers nobody any more, and cuts off whoever waits for it."""
+"""The watchdog: detects that PostgreSQL no longer responds, and disconnects its callers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ATTEMPTS = 2  # one that our own process slept through is no proof
 
 
 class Watchdog:
-    """Asks the server while a statement has run for long and nobody else was answered meanwhile.
+    """Probes the server while a statement runs for long and no other statement finishes meanwhile.
 
-    A statement may take long, or wait for a lock; then the server still answers others. One that is frozen, or to which
-    the wire is cut, says nothing to anybody: whoever waits for it is cut off, and until it answers again nobody is let wait.
+    A statement may take long, or wait for a lock; then the server still answers others. One that is frozen or cut off
+    responds to nobody: its callers are disconnected, and new ones are rejected until it responds again.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[None]], on_silence: Callable[[], Awaitable[None]]) -> None:
@@ -41,7 +41,7 @@ class Watchdog:
         self._looking: asyncio.Task[None] | None = None
 
     def check(self) -> None:
-        """See that the server answered when it was last asked.
+        """Check that the server responded to the last probe.
 
         Raises:
             Unreachable: it did not.

@@ -1,7 +1,7 @@
-"""Acceptances: pushes that a provider took, each a row and, as a rule, a device that is sent.
+"""Acceptances: pushes that a provider accepted, each a row and, as a rule, a device that becomes `sent`.
 
-Nearly every push ends here, so that this is one statement: what pushes share is given once, and of a device that stands
-as it did nothing is locked or written.
+Nearly every push ends here, so this is one statement: shared values are passed once, and a device whose state stays
+the same is neither locked nor written.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Acceptance(msgspec.Struct, frozen=True, gc=False):
 
 
 async def settle(connection: Connection, accepted: Sequence[Acceptance]) -> set[tuple[UUID, DeviceId]]:
-    """Write accepted pushes that are not known yet, and make their unused devices sent.
+    """Write accepted pushes that are not recorded yet, and mark their unused devices as sent.
 
-    Returns those whose device stands otherwise: what becomes of it is for `devices.settle`.
+    Returns those whose device is in another state: `devices.settle` handles them.
     """
     kinds: dict[AcceptanceGroup, int] = {}
     # In the order of devices, as everybody who locks several takes them.

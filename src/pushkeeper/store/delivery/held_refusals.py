@@ -1,4 +1,4 @@
-"""Held verdicts: refusals that may be a setting's fault, kept until it is known whose fault they were."""
+"""Rejections on hold: a wrong setting may have caused them; kept until an operator applies or discards them."""
 
 from __future__ import annotations
 

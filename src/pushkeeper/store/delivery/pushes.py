@@ -1,4 +1,4 @@
-"""Pushes: one message at one device, written once, when what came of it is known."""
+"""Pushes: one message to one device, written once, with its outcome."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SQL = load_queries(__name__)
 
 
 class PushRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What came of one push.
+    """The outcome of one push.
 
     Attributes:
-        generation: of the device it was sent to; None when the device was gone.
+        generation: of the device it was sent to; None when the device was deleted.
         ending: accepted, bounced, failed, expired, unknown or skipped.
         reason: the reason code (`core/delivery/reason_codes.py`); "" of an accepted push, whose code is its provider's.
-        route_id: by which it went; None when nothing was sent.
-        provider: who answered, with its own status, reason, id and words; None when nothing was sent.
+        route_id: None when nothing was sent.
+        provider: with its status, reason, ID and message; None when nothing was sent.
         attempts: requests made for it.
     """
 
@@ -49,7 +49,7 @@ class PushRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 async def insert(connection: Connection, rows: Sequence[PushRow]) -> set[tuple[UUID, DeviceId]]:
-    """Write what came of pushes and return which were not known yet."""
+    """Write outcomes of pushes and return the new ones."""
     if not rows:
         return set()
     values = [

@@ -1,7 +1,7 @@
 -- Pushes: facts, written once.
 
 -- name: insert
--- What came of pushes; one that has its row already is left as it is.
+-- Insert outcomes of pushes; existing rows are kept.
 insert into pushes (message_day, message_id, device_id, workspace_id, person_id, generation, ending, reason, provider,
     provider_status, provider_reason, provider_id, detail, attempts, route_id)
 select * from unnest($1::date[], $2::uuid[], $3::bytea[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::text[],

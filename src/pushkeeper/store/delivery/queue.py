@@ -41,7 +41,7 @@ SQL = load_queries(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to settle a batch, for as long as the lease is renewed."""
+    """The right to settle a batch, while the lease is renewed."""
 
     workspace_id: WorkspaceId
     batch_id: int
@@ -93,10 +93,10 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         planned_for: the person it was planned for.
-        device: as it stands now; None when it is gone.
-        skip: the first reason not to send to it, as far as the database knows (`core/delivery/eligibility.py`); or `unreadable` of a
+        device: its current state; None when it is deleted.
+        skip: the first reason to skip it that the database knows (`core/delivery/eligibility.py`); or `unreadable` of a
             device whose row cannot be read.
-        zone: the device's time zone as it says, or its person; only where the message asks for it.
+        zone: the time zone of the device, else of its person; only if the message needs it.
     """
 
     device_id: DeviceId
@@ -108,7 +108,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageToSend:
-    """What a message says.
+    """A message to send.
 
     Attributes:
         content: None when what is stored cannot be read.
@@ -134,7 +134,7 @@ class MessageToSend:
 class Requeue:
     """Devices that become a new batch: due again, in the lane of their route (0: not known).
 
-    `takes_new_slot` says that they take up slots of their broadcast's rate once more.
+    `takes_new_slot`: they use new slots of their broadcast's rate.
     """
 
     batch: ClaimedBatch
@@ -155,7 +155,7 @@ class ClaimLimits:
 
 
 async def claim(database: Database, *, room: ClaimLimits, lease_s: float) -> list[ClaimedBatch]:
-    """Claim batches that are due, until they fill the room, with every device as it stands now."""
+    """Claim due batches, until they fill the room, with the current state of every device."""
     claim_id = uuid4()
 
     async def work(connection: Connection) -> tuple[list[Row], list[Row]]:
@@ -279,7 +279,7 @@ def _message(database: Database, workspace: WorkspaceId, row: Row) -> MessageToS
 
 
 async def park(connection: Connection, workspace: WorkspaceId, message_id: UUID) -> None:
-    """Let nobody claim a message's batches."""
+    """Stop claims of a message's batches."""
     await connection.execute(SQL["park"], workspace, message_id)
 
 
@@ -289,7 +289,7 @@ async def unpark(connection: Connection, workspace: WorkspaceId, message_id: UUI
 
 
 async def halted(database: Database, keys: Collection[tuple[WorkspaceId, UUID]]) -> set[UUID]:
-    """Which of these messages are to be sent no more, or not now."""
+    """Which of these messages are cancelled or paused."""
     rows = await database.rows(SQL["halted"], *columns(list(keys), 2))
     return {row["message_id"] for row in rows}
 
@@ -312,7 +312,7 @@ async def still_claimed(
 
 
 async def devices(connection: Connection, claims: Collection[Claim]) -> dict[int, set[DeviceId] | None]:
-    """Those of these batches that there are still, whoever has them, with their devices where they are named one by one."""
+    """Which of these batches still exist, whoever holds them, with their devices if listed individually."""
     rows = await connection.fetch(SQL["devices"], *_columns(claims)[:2])
     return {row["batch_id"]: row["device_ids"] and set(row["device_ids"]) for row in rows}
 
@@ -364,5 +364,5 @@ def _columns(claims: Collection[Claim]) -> list[list[object]]:
 
 
 async def drop_empty(database: Database, claims: Collection[Claim]) -> None:
-    """Take batches off the queue that turned out to be for no device at all; of whom that was, there is a record."""
+    """Remove batches that have no devices from the queue; a record keeps their people."""
     await database.rows(SQL["drop_empty"], *_columns(claims))

@@ -1,4 +1,4 @@
--- Batches are the queue: claimed with a lease, settled by whoever still holds the claim. Workers serve all workspaces.
+-- Batches are the queue: claimed with a lease, settled by the holder of the claim. Workers serve all workspaces.
 
 -- name: claim
 -- Batches that are due and nobody works on, until they hold $3 devices, of which $4 may be other than urgent.
@@ -102,8 +102,8 @@ where b.workspace_id = s.workspace_id and b.batch_id = s.batch_id
 returning b.batch_id, b.claim_id is null as waits;
 
 -- name: targets
--- Every device of the claimed batches as it stands now, with the person it was planned for; pushes that a former claim
--- has settled are left out.
+-- Every device of the claimed batches in its current state, with the person it was planned for; pushes that a former
+-- claim has settled are left out.
 with claimed as (
     select b.batch_id, b.workspace_id, b.message_id, b.device_ids, b.person_ids, b.person_id, b.pick, b.claims,
         (m.created_at at time zone 'utc')::date as message_day, m.send_to_unsubscribed, m.platforms,
@@ -167,7 +167,7 @@ from unnest($1::bigint[], $2::uuid[]) as k (workspace_id, message_id)
     left join sending_pauses s using (workspace_id);
 
 -- name: halted
--- Which of these messages are to be sent no more, or not now.
+-- Which of these messages are cancelled or paused.
 select m.message_id
 from unnest($1::bigint[], $2::uuid[]) as k (workspace_id, message_id)
     join messages m using (workspace_id, message_id)
@@ -193,7 +193,7 @@ where b.workspace_id = c.workspace_id and b.batch_id = c.batch_id and b.claim_id
 returning b.batch_id;
 
 -- name: still_claimed
--- Which of these claims still stand; they stay so until the transaction ends, of which this is the number.
+-- Which of these claims are still valid; they stay valid until the end of the transaction, whose number is returned too.
 select b.batch_id, pg_current_xact_id()::text as number, pg_postmaster_start_time() as server_started_at
 from batches b
     join unnest($1::bigint[], $2::bigint[], $3::uuid[]) as c (workspace_id, batch_id, claim_id)
@@ -217,7 +217,7 @@ delete from batches b using unnest($1::bigint[], $2::bigint[]) as k (workspace_i
 where b.workspace_id = k.workspace_id and b.batch_id = k.batch_id;
 
 -- name: drop_empty
--- Batches without a device are over; a person who has none is told of, unless there was one that is settled already.
+-- Batches without a device are over; a person without devices gets a record, unless one of theirs is settled already.
 with gone as (
     delete from batches b using unnest($1::bigint[], $2::bigint[], $3::uuid[]) as c (workspace_id, batch_id, claim_id)
     where b.workspace_id = c.workspace_id and b.batch_id = c.batch_id and b.claim_id = c.claim_id
@@ -240,7 +240,7 @@ where b.workspace_id = c.workspace_id and b.batch_id = c.batch_id and b.claim_id
 
 -- name: requeue
 -- A new batch of pushes that are due again later, or wait in their route's lane; of a paused broadcast it is parked, and
--- with $10 it takes up a slot of its broadcast's rate anew. What was not attempted has its first attempt before it.
+-- with $10 it uses a new slot of its broadcast's rate. What was not attempted has its first attempt before it.
 insert into batches (workspace_id, message_id, priority, due_at, attempt, first_attempt_at, device_ids, person_ids, lane,
     parked, slot_at)
 select $1::bigint, $2::uuid, $3::smallint, $4::timestamptz, $5::smallint, case when $5 > 0 then $6::timestamptz end,

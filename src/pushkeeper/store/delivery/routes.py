@@ -1,4 +1,4 @@
-"""Routes: what a provider can refuse as a whole, whether it is well, and what waits in its lane."""
+"""Routes: what a provider can reject as a whole, its state, and its queue."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ SQL = load_queries(__name__)
 
 
 class PauseKind(StrEnum):
-    """Who paused a route, and so who lets it go on."""
+    """Who paused a route, and so who can resume it."""
 
     OPERATOR = "operator"  # by hand; by hand again
     CREDENTIALS = "credentials"  # its key, topic or project was refused; a probe, new credentials, or by hand
-    UNTRUSTED = "untrusted"  # whoever answers is not the provider; a probe, new credentials, or by hand
+    UNTRUSTED = "untrusted"  # the peer is not the provider; resumed by a probe, new credentials, or manually
     GUARD = "guard"  # a wave of refusals that may be a setting's fault; an operator applies or discards them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What a provider can refuse as a whole.
+    """What a provider can reject as a whole.
 
     Attributes:
-        endpoint_url: where it leads, if not to the provider itself.
+        endpoint_url: its endpoint, if not the provider's own.
         leg: "apple" for FCM's way to iPhones, else "".
         changed_at: when its credential was last changed.
-        accepted_at: when the provider first took a push on it since then; until then a refusal that may be the
-            setting's fault is no device's.
-        probe_at: when a worker asks the provider whether a paused route is well again; None when only people know.
-        believed_until: until when an operator vouches for its refusals, so that the guard lets them through.
-        throttled_until: when it may be sent on again, after the provider said that it was too fast.
-        slowed_to_per_s: at what rate it begins then.
-        max_pushes_per_s: what its workspace allows; None for the provider's own bounds.
+        accepted_at: when the provider first took a push on it since then; until then, rejections that a wrong setting
+            may have caused don't count against devices.
+        probe_at: when a worker probes the provider of a paused route; None when only an operator can resume it.
+        believed_until: until when an operator confirmed its rejections, so that the guard lets them through.
+        throttled_until: when sending resumes, after the provider throttled it.
+        slowed_to_per_s: the rate at which it resumes.
+        max_pushes_per_s: the workspace's limit; None for the provider's own.
         ramp_s: how long a cold start takes to its full rate.
         norm: the share of ambiguous refusals that is usual for it, 0 to 1.
     """
@@ -96,7 +96,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What came of a route's pushes in 24 hours; pushes that wait in its lane, and verdicts that are held."""
+    """Outcomes of a route's pushes in 24 hours; its queued pushes, and rejections on hold."""
 
     route_id: RouteId
     accepted: int
@@ -150,21 +150,21 @@ async def alerts(database: Database, workspace: WorkspaceId) -> list[Alert]:
 
 
 async def alert(connection: Connection, route: Route, reason: str, text: str, detail: str) -> None:
-    """Keep an alert, for whoever looks; `reason` is its reason code."""
+    """Store an alert; `reason` is its reason code."""
     await connection.execute(SQL["alert"], *route.key, reason, storable(text), storable(detail))
 
 
 async def fresh(
     connection: Connection, workspace: WorkspaceId, credential_id: int, legs: Sequence[str]
 ) -> list[RouteKey]:
-    """Give a credential its routes; those that it has are resumed, and have to prove themselves again."""
+    """Create a credential's routes; existing ones resume, and have to be verified again."""
     found = await connection.fetch(SQL["fresh"], workspace, credential_id, list(legs))
     await notify(connection)
     return [(workspace, row["route_id"]) for row in found]
 
 
 async def count(connection: Connection, results: Mapping[RouteKey, Mapping[Result, int]]) -> None:
-    """Add what came of routes' pushes to this hour."""
+    """Add outcomes of routes' pushes to this hour."""
     if not results:
         return
     rows = [
@@ -208,7 +208,7 @@ def _chosen(route: Route, *, whole: bool) -> tuple[WorkspaceId, int, RouteId | N
 
 
 async def resume(connection: Connection, workspace: WorkspaceId, chosen: Sequence[RouteId]) -> None:
-    """Let these routes go on: what waits in their lanes is due."""
+    """Resume these routes: their queued batches are due."""
     await connection.fetch(SQL["resume"], workspace, list(chosen))
     await notify(connection)
 
@@ -222,13 +222,13 @@ async def believe(connection: Connection, workspace: WorkspaceId, chosen: Sequen
 async def throttle(
     connection: Connection, route: Route, *, whole: bool = False, rest_s: float, slowed_to_per_s: float
 ) -> None:
-    """Let a route, or with `whole` all of its credential's, rest for a while and go on slowly."""
+    """Throttle a route, or with `whole` all of its credential's, and resume slowly."""
     await connection.execute(SQL["throttle"], *_chosen(route, whole=whole), rest_s, slowed_to_per_s)
     await notify(connection)
 
 
 async def due_probes(database: Database, *, again_after_s: float) -> list[Route]:
-    """Paused routes whose provider may be asked now; no other worker gets them for as long as `again_after_s`."""
+    """Paused routes whose provider may be probed now; no other worker gets them for `again_after_s`."""
     due = {
         (row["workspace_id"], row["route_id"])
         for row in await database.rows(SQL["due_probes"], again_after_s)
@@ -246,6 +246,6 @@ async def waiting(connection: Connection, workspace: WorkspaceId, chosen: Sequen
 
 
 async def notify(connection: Connection) -> None:
-    """Tell every worker, at the commit, that routes stand otherwise now."""
+    """Notify every worker, at the commit, that the state of routes changed."""
     await connection.execute(f"notify {ROUTES_CHANNEL}")
     await connection.execute(f"notify {WORK_CHANNEL}")

@@ -1,7 +1,7 @@
--- Routes: what a provider can refuse as a whole, whether it is well, and what waits in its lane.
+-- Routes: what a provider can reject as a whole, its state, and its queue.
 
 -- name: fresh
--- Give a credential its routes; ones that it has are resumed and have to prove themselves again.
+-- Create a credential's routes; existing ones resume and have to be verified again.
 insert into routes (workspace_id, credential_id, leg)
 select $1, $2, leg from unnest($3::text[]) as leg
 on conflict (workspace_id, credential_id, leg) do update set accepted_at = null, paused_at = null, pause_reason = null,
@@ -26,7 +26,7 @@ where r.workspace_id = any ($1::bigint[])
 order by r.route_id;
 
 -- name: health
--- How a workspace's routes did in the last 24 hours, and what waits on each.
+-- Outcomes on a workspace's routes in the last 24 hours, and the queue of each.
 select r.route_id,
     coalesce(h.accepted, 0)::bigint as accepted, coalesce(h.ambiguous, 0)::bigint as ambiguous,
     coalesce(h.definite, 0)::bigint as definite, coalesce(h.other, 0)::bigint as other,
@@ -57,7 +57,7 @@ on conflict (workspace_id, route_id, reason) do update set
     alert = excluded.alert, detail = excluded.detail, times = alerts.times + 1, last_at = now();
 
 -- name: count
--- What came of a route's pushes, added to this hour.
+-- Add outcomes of a route's pushes to this hour.
 insert into route_hours (workspace_id, route_id, hour, accepted, ambiguous, definite, other)
 select g.workspace_id, g.route_id, date_trunc('hour', now()), g.accepted, g.ambiguous, g.definite, g.other
 from unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[])
@@ -86,13 +86,14 @@ update routes set believed_until = now() + interval '1 hour'
 where workspace_id = $1 and route_id = any ($2::bigint[]);
 
 -- name: resume
--- Let routes go on.
+-- Resume routes.
 update routes set paused_at = null, pause_kind = null, pause_reason = null, probe_at = null
 where workspace_id = $1 and route_id = any ($2::bigint[])
 returning route_id;
 
 -- name: due_probes
--- Paused routes whose provider may be asked now, one for each credential and kind of pause; nobody else asks meanwhile.
+-- Paused routes whose provider may be probed now, one for each credential and kind of pause; nobody else probes
+-- meanwhile.
 -- across workspaces: workers probe for all.
 update routes set probe_at = now() + make_interval(secs => $1)
 where (workspace_id, route_id) in (
@@ -101,7 +102,7 @@ where (workspace_id, route_id) in (
 returning workspace_id, route_id;
 
 -- name: throttle
--- A provider slows a route, or all routes of its credential; a longer rest that is under way stands.
+-- A provider slows a route, or all routes of its credential; a longer rest in progress is kept.
 update routes set throttled_until = greatest(throttled_until, now() + make_interval(secs => $4::float8)),
     slowed_to_per_s = $5
 where workspace_id = $1 and credential_id = $2 and ($3::bigint is null or route_id = $3);

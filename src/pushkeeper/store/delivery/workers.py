@@ -22,7 +22,7 @@ ALIVE_FOR_S = 15.0
 
 
 class MetricSample(NamedTuple):
-    """One series as it stands; `adds_up` says that it is kept when the worker ends."""
+    """One metric's value; `adds_up`: it is kept when the worker ends."""
 
     series: str
     adds_up: bool
@@ -37,7 +37,7 @@ class AliveWorkers(NamedTuple):
 
 
 class WorkerReport(Protocol):
-    """What a worker has to tell of itself; all of it where it is new to the database."""
+    """The metrics of a worker that changed; all of them if it is new to the database."""
 
     def __call__(self, *, new: bool) -> Sequence[MetricSample]: ...
 

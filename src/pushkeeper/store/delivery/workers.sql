@@ -12,7 +12,7 @@ select me.new, 1 + (
 from me;
 
 -- name: figures
--- What a worker counted, as it stands now.
+-- Upsert a worker's metrics.
 insert into worker_figures (worker_id, series, adds_up, value)
 select $1, * from unnest($2::text[], $3::boolean[], $4::float8[])
 on conflict (worker_id, series) do update set value = excluded.value;
@@ -45,5 +45,5 @@ where f.adds_up or w.seen_at > now() - make_interval(secs => $1)
 group by f.series;
 
 -- name: alive
--- How many workers gave a sign of life in the last so many seconds.
+-- The number of workers with a heartbeat in the last seconds.
 select count(*) from workers where seen_at > now() - make_interval(secs => $1);

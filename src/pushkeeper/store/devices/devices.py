@@ -41,7 +41,7 @@ _TOLD_AT_ONCE = 200  # a NOTIFY may say 8,000 bytes
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as its app tells of it; `app` and `environment` are None when it does not say.
+    """A device as its app registers it; `app` and `environment` are None when unknown.
 
     `attributes` merge into those that the same person's device has, and None removes one. `dropped_attributes` are the names of
     those that cannot be kept, each with the reason. `must_register` says that a device which would have more attributes than
@@ -102,9 +102,9 @@ class SettleEvent(StrEnum):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one push came to, for the generation of the device that it was sent to.
+    """The outcome of one push, for the generation of the device that it was sent to.
 
-    `definite` says of a refusal that the provider names the device as gone.
+    `definite`: the provider's rejection reports the device as gone.
     """
 
     workspace_id: WorkspaceId
@@ -121,11 +121,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLine:
-    """One thing that happened to a device, and why.
+    """One event of a device, and its reason.
 
     Attributes:
-        strikes: that it has by this; None of a line from before they were written down.
-        undone: a strike that an operator took back.
+        strikes: consecutive bounces after it; None in old lines.
+        undone: a bounce that an operator reverted.
     """
 
     at: datetime
@@ -196,7 +196,7 @@ async def holders(connection: Connection, workspace: WorkspaceId, token: Token) 
 
 
 async def recall(connection: Connection, gone: Sequence[DeviceId]) -> None:
-    """Tell workers at the commit, so that what is on its way to these devices, for whoever had them, does not leave."""
+    """Notify workers at the commit, so that queued pushes to these devices for their previous owners don't leave."""
     for start in range(0, len(gone), _TOLD_AT_ONCE):
         keys = ",".join(key.hex() for key in gone[start : start + _TOLD_AT_ONCE])
         await connection.execute("select pg_notify($1, $2)", GONE_CHANNEL, keys)
@@ -217,7 +217,7 @@ async def of_person(database: Database, workspace: WorkspaceId, person: PersonId
 async def of_people(
     database: Database, workspace: WorkspaceId, people: Sequence[PersonId]
 ) -> dict[PersonId, list[Device]]:
-    """The devices of people, the last used of each first; who has none is missing."""
+    """The devices of people, each person's last used one first; people without any are missing."""
     found: dict[PersonId, list[Device]] = {}
     for row in await database.of(workspace).rows(SQL["of_people"], workspace, list(people)):
         found.setdefault(row["person_id"], []).append(as_device(row))
@@ -240,11 +240,11 @@ def _digest(token: Token) -> str:
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """Which devices are looked for; what is None is not asked for.
+    """A filter of devices; None is no condition.
 
     Attributes:
-        used_since, used_before: bounds of `last_used`, the first of which may be it.
-        attribute: its name, and the values that it may have.
+        used_since, used_before: bounds of `last_used`, the first inclusive.
+        attribute: its name and accepted values.
     """
 
     status: LastStatus | None = None
@@ -291,7 +291,7 @@ class PushLine:
 
 
 async def pushes(database: Database, device: Device, *, limit: int) -> list[PushLine]:
-    """What came of the pushes to a device since its person has it, the newest message first."""
+    """Outcomes of pushes to a device since its person has it, newest message first."""
     own = database.of(device.workspace_id)
     rows = await own.rows(SQL["pushes"], device.workspace_id, device.person_id, device.device_id, limit)
     return [PushLine(**row) for row in rows]
@@ -325,6 +325,6 @@ def as_device(row: Row) -> Device:
 async def held(
     connection: Connection, asked: Sequence[tuple[WorkspaceId, DeviceId, PersonId]]
 ) -> dict[tuple[DeviceId, PersonId], DeviceId]:
-    """The devices that people have by the keys of tokens, theirs until the transaction ends; who has none is missing."""
+    """People's devices by the keys of tokens, locked until the transaction ends; unknown ones are missing."""
     rows = await connection.fetch(SQL["held"], *columns(asked, 3))
     return {(row["key"], row["person_id"]): row["device_id"] for row in rows}

@@ -92,8 +92,8 @@ where workspace_id = $1 and (device_id = $2 or shared and md5(token) = $3 and de
 order by person_id;
 
 -- name: move
--- A person's devices are another's, as they are; what was on its way to the former is theirs no more. Of a shared token
--- that both have, the other's own device stays; a shared device's key changes with its person, and its history goes along.
+-- Move a person's devices to another, unchanged; queued pushes of the former are dropped. Of a shared token that both
+-- have, the other's own device stays; a shared device's key changes with its person, and its history goes along.
 with theirs as (
     select d.device_id, case when d.shared then shared_device(token_device($1, d.token), $3) else d.device_id end as key,
         d.shared and exists (
@@ -150,7 +150,7 @@ order by last_used desc, device_id
 limit 1;
 
 -- name: search
--- A page of the devices that are so, by their keys; what is null is not asked for.
+-- A page of devices by key; null is no condition.
 select device_id, workspace_id, person_id, token, id_kind, platform, app, environment, attributes, status, strikes,
     generation, created_at, registered_at, last_used, dropped_attributes
 from devices
@@ -165,7 +165,7 @@ order by device_id
 limit $10;
 
 -- name: pushes
--- What came of the pushes to a device since its person has it, the newest message first.
+-- Outcomes of pushes to a device since its person has it, newest message first.
 select message_id, ending, push_reason(ending, provider, reason) as reason, provider, provider_status, provider_reason,
     attempts, settled_at
 from pushes

@@ -29,7 +29,7 @@ _SAMPLED_PAGES = 300
 
 
 class Key(NamedTuple):
-    """Where a device stands among all of its workspace."""
+    """The position of a device in its workspace."""
 
     person_id: int
     device_id: bytes
@@ -53,7 +53,7 @@ class ShownDevice:
 
 
 class LineKey(NamedTuple):
-    """Where a line of history stands among all of its device."""
+    """The position of a line in its device's history."""
 
     at: datetime
     history_id: int
@@ -61,7 +61,7 @@ class LineKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """A line of history, and where it stands."""
+    """A line of history, and its position."""
 
     line: HistoryLine
     key: LineKey
@@ -112,7 +112,7 @@ async def history(
 
 
 async def pushes(database: Database, device: Device, *, before: UUID | None, limit: int) -> list[PushLine]:
-    """What came of the pushes to a device before a message, since its person has it, the newest message first."""
+    """Outcomes of pushes to a device before a message, since its person has it, newest message first."""
     rows = await database.of(device.workspace_id).rows(
         SQL["pushes"], device.workspace_id, device.person_id, device.device_id, before, limit
     )

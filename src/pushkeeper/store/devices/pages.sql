@@ -1,7 +1,7 @@
 -- Devices as one pages through them, those of the newest people first; and all that happened to one of them.
 
 -- name: bound
--- The device that stands so many after another: as far as one page looks.
+-- The device at an offset after another one: the end of one slice.
 select person_id, device_id from devices
 where workspace_id = $1 and (person_id, device_id) < ($2, $3)
 order by person_id desc, device_id desc
@@ -60,7 +60,7 @@ order by at desc, history_id desc
 limit $5;
 
 -- name: pushes
--- What came of the pushes to a device before a message, since its person has it, the newest message first.
+-- Outcomes of pushes to a device before a message, since its person has it, newest message first.
 select message_id, ending, push_reason(ending, provider, reason) as reason, provider, provider_status, provider_reason,
     attempts, settled_at
 from pushes
@@ -69,8 +69,8 @@ order by message_id desc
 limit $5;
 
 -- name: percent
--- How much of the table so many of its disk pages are. It is told to the sample as a number: of what is only computed while
--- it runs the planner thinks that it is a tenth of the table, and then reads all people.
+-- The percentage of the table that this many disk pages are. The sample takes it as a number: with a value that is only
+-- computed while it runs the planner thinks that it is a tenth of the table, and then reads all people.
 select least(100, 100.0 * $1::int / greatest(1, pg_relation_size('devices') / 8192))::real;
 
 -- name: share

@@ -14,7 +14,7 @@ from (
 order by 1, 2;
 
 -- name: lock
--- Lock the devices of these phones, whoever owns them.
+-- Lock the devices of these phones, of any owner.
 with phones as (
     select * from unnest($1::bigint[], $2::bytea[]) as p (workspace_id, key)
 ),
