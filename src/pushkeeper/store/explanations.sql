@@ -1,7 +1,7 @@
--- Explanations: all that is known of a person's devices and one message.
+-- Explanations: everything stored about a person's devices and one message.
 
 -- name: devices
--- The devices of a person, or those of these keys, as they stand.
+-- The devices of a person, or those of these keys.
 select d.device_id, d.person_id, d.token, d.platform, d.app, d.environment, d.status, d.strikes, d.failure_reason,
     d.registered_at, d.created_at, d.last_used, d.attributes,
     push_is_disabled(d.attributes) as no_permission,
@@ -55,7 +55,7 @@ from broadcasts b left join messages m using (workspace_id, message_id)
 where b.workspace_id = $1 and b.broadcast_id = $2;
 
 -- name: pushes
--- What came of a message at these devices, or at any of a person's.
+-- Outcomes of a message at these devices, or at any of a person's.
 select device_id, ending, push_reason(ending, provider, reason) as reason, provider, provider_status, provider_reason,
     provider_id, detail, attempts, settled_at
 from pushes
@@ -78,14 +78,14 @@ select device_id, concat_ws(' ', why, provider, provider_status, provider_reason
 from held_verdicts where workspace_id = $1 and message_id = $2 and device_id = any ($3::bytea[]);
 
 -- name: reports
--- When the app first told of each metric of a message, at these devices or without naming one.
+-- When the app first reported each metric of a message, at these devices or without naming one.
 select device_id, metric, min(reported_at) as at
 from reports
 where workspace_id = $1 and message_id = $2 and person_id = $3
 group by 1, 2;
 
 -- name: person
--- A person's attributes and identifiers, and what they say of messages and of pushes.
+-- A person's attributes and identifiers, and preferences.
 select p.person_id, p.attributes, p.unsubscribed, push_is_off(p.attributes) as channel_off, p.created_at,
     coalesce((select jsonb_object_agg(i.kind, i.value) from identifiers i
         where i.workspace_id = p.workspace_id and i.person_id = p.person_id), '{}') as known_by,

@@ -29,14 +29,14 @@ MAX_ATTRIBUTES = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewImport:
-    """What is to be imported, and how.
+    """A file to import, and its options.
 
     Attributes:
-        source: whose export the file is, one of `core.imports.sources.READERS`.
+        source: the vendor, one of `core.imports.sources.READERS`.
         name: of the file, for people.
         options: as `core.imports.row.ImportOptions`.
         mapping: the TOML that names the columns of a file of the generic source.
-        move: give people devices that others have, where the file's are newer.
+        move: move devices from other owners, if the file's are newer.
         apply: write; without it only what would be written is counted.
         description: for people, as the name.
     """
@@ -52,11 +52,11 @@ class NewImport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import(NewImport):
-    """An import, and how it stands: `uploading`, `pending`, `done`, `failed` or `cancelled`.
+    """An import, and its state: `uploading`, `pending`, `done`, `failed` or `cancelled`.
 
     Attributes:
         bytes: of the file as it was uploaded.
-        records: of the file that are done; `read_bytes` is up to where that is in it.
+        records: processed records of the file; `read_bytes` is the position after them.
         counts: the result so far, as `services.imports.counts.Counts`.
         checked: records whose devices were compared with those that are there, after all were written; `checked_bytes` is up to
             where that is in the file.
@@ -208,7 +208,7 @@ async def part(database: Database, workspace: WorkspaceId, import_id: int, numbe
 
 
 async def claimed(connection: Connection, claim: Claim) -> Import:
-    """An import that is claimed, locked until the transaction ends; `ClaimLost` where it is not to go on."""
+    """A claimed import, locked until the transaction ends; `ClaimLost` if it was cancelled."""
     row = await connection.fetchrow(SQL["claimed"], *claim.row)
     if row is None:
         raise ClaimLost
@@ -238,7 +238,7 @@ async def first_seen(connection: Connection, claim: Claim, keys: Sequence[bytes]
 async def known_people(
     connection: Connection, workspace: WorkspaceId, identifiers: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], PersonId]:
-    """Who has these identifiers, by kind and key; one that nobody has is missing."""
+    """The people of these identifiers, by kind and key; unknown ones are missing."""
     rows = await connection.fetch(SQL["known_people"], workspace, *columns(identifiers, 2))
     return {(row["kind"], row["key"]): PersonId(row["person_id"]) for row in rows}
 
@@ -273,7 +273,7 @@ async def devices(
     *,
     shared: bool,
 ) -> dict[DeviceId, tuple[PersonId, datetime]]:
-    """Who has the devices of tokens' keys and when they were last used; where tokens are shared, the person's own."""
+    """The owners of the devices of these tokens' keys and when they were last used; for shared tokens, the person's own device."""
     rows = await connection.fetch(SQL["devices"], workspace, *columns(asked, 2), shared)
     return {
         DeviceId(row["key"]): (PersonId(row["person_id"]), row["last_used"])

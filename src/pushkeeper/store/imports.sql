@@ -127,7 +127,7 @@ on conflict do nothing
 returning key;
 
 -- name: known_people
--- Who has these identifiers.
+-- The people of these identifiers.
 select i.kind, i.key, i.person_id
 from unnest($2::text[], $3::text[]) as a (kind, key)
     cross join lateral (

@@ -28,10 +28,11 @@ class JobKind:
 
     Attributes:
         table, key: its items' rows; `next` is the column with the time of the next attempt.
-        open: the query of what is to be done or is being done.
-        fail: the statement that ends an item for good; `retry` and `cancel` are an operator's. None: `store/broadcasts/broadcasts.py` has it.
-        look_s: how often is looked for new items, beside whenever `channel` tells of one.
-        at_once: how many a worker does side by side; `per_workspace` how many of one workspace all workers do together.
+        open: the query of pending and running items.
+        fail: the statement that fails an item permanently; `retry` and `cancel` are an operator's. None: see
+            `store/broadcasts/broadcasts.py`.
+        look_s: the polling interval, beside notifications on `channel`.
+        at_once: how many a worker runs concurrently; `per_workspace`: how many of one workspace all workers run.
     """
 
     name: str
@@ -82,7 +83,7 @@ FILE = JobKind(
     retry=SQL["retry_broadcast"],
     at_once=16,
     per_workspace=2,
-    most_attempts=4,  # whoever triggered it waits to hear of it
+    most_attempts=4,  # its caller waits for the result
 )
 EXPORT = JobKind(
     name="export",
@@ -213,7 +214,7 @@ async def fail(database: Database, kind: JobKind, claim: Claim, *, reason: str) 
 
 
 async def next_due_s(database: Database, kind: JobKind) -> float | None:
-    """Seconds until the next item that is not due yet; None when there is none."""
+    """Seconds until the next item is due; None without one."""
     found: float | None = await database.value(kind.query(SQL["next_due_s"]))
     return found
 
@@ -266,7 +267,7 @@ async def standing(database: Database) -> list[tuple[str, str, int]]:
 
 
 async def troubled(database: Database) -> list[FailingJob]:
-    """Jobs that failed in the last week, or failed more than twice in a row; webhooks are told of by themselves."""
+    """Jobs that failed in the last week, or more than twice in a row; webhooks are listed separately."""
     return [FailingJob(**row) for row in await database.rows(of_all(SQL["troubled"]))]
 
 

@@ -3,7 +3,7 @@
 -- name: plans
 -- Broadcasts of which a page can be planned, or is; one that has enough batches waiting, or slots for the next minutes
 -- taken, has time.
--- across workspaces: whoever plans does so for all.
+-- across workspaces: workers plan for all.
 select b.workspace_id, b.broadcast_id as item_id, greatest(b.next_attempt_at, b.pass_at) as due_at, b.claimed_until
 from broadcasts b
 where b.state in ('scheduled', 'planning') and (b.claimed_until > now() or (
@@ -16,36 +16,36 @@ where b.state in ('scheduled', 'planning') and (b.claimed_until > now() or (
         ) waiting) < {most_batches}));
 
 -- name: files
--- Broadcasts whose recipients are in a file that is to be read, or is.
--- across workspaces: whoever reads does so for all.
+-- Broadcasts whose recipient file is to be fetched, or is being fetched.
+-- across workspaces: workers read for all.
 select b.workspace_id, b.broadcast_id as item_id, b.next_attempt_at as due_at, b.claimed_until
 from broadcasts b
 where b.state = 'fetching' and (b.claimed_until > now() or b.paused_at is null);
 
 -- name: estimates
--- Estimates of broadcasts that are to be made, or are being made.
--- across workspaces: whoever counts does so for all.
+-- Pending and running estimates of broadcasts.
+-- across workspaces: workers count for all.
 select e.workspace_id, e.broadcast_id as item_id, e.next_attempt_at as due_at, e.claimed_until
 from broadcast_estimates e
 where e.state = 'pending';
 
 -- name: exports
--- Exports that are to be written, or are being written.
--- across workspaces: whoever writes does so for all.
+-- Pending and running exports.
+-- across workspaces: workers write for all.
 select e.workspace_id, e.export_id as item_id, e.next_attempt_at as due_at, e.claimed_until
 from exports e
 where e.state = 'pending';
 
 -- name: imports
 -- Imports whose file is there and not read to its end.
--- across workspaces: whoever reads does so for all.
+-- across workspaces: workers read for all.
 select i.workspace_id, i.import_id as item_id, i.next_attempt_at as due_at, i.claimed_until
 from imports i
 where i.state = 'pending';
 
 -- name: webhooks
 -- Webhooks that something waits for, or that are being called.
--- across workspaces: whoever posts does so for all.
+-- across workspaces: workers post for all.
 select w.workspace_id, w.webhook_id as item_id, w.due_at, w.claimed_until
 from webhooks w
 where w.claimed_until > now() or (not w.disabled
@@ -54,7 +54,7 @@ where w.claimed_until > now() or (not w.disabled
 -- name: claim
 -- Items that are due, for this worker alone until its lease ends: of each workspace one before a second of any, first of those
 -- whose last turn is longest ago, and no more of a workspace at once than its share.
--- across workspaces: whoever works does so for all.
+-- across workspaces: workers serve all.
 with open as materialized ({open}),
 running as (
     select workspace_id, count(*) as items from open where claimed_until > now() group by workspace_id
@@ -83,16 +83,16 @@ where i.workspace_id = c.workspace_id and i.{key} = c.item_id
 returning i.workspace_id, i.{key} as item_id, i.claim_id, i.attempts;
 
 -- name: next_due_s
--- Seconds until the next item that is not due yet; null when there is none.
--- across workspaces: whoever works does so for all.
+-- Seconds until the next item is due; null without one.
+-- across workspaces: workers serve all.
 select extract(epoch from min(o.due_at) - now())::float8 from ({open}) o where o.due_at > now();
 
 -- name: alone
--- Let nobody else claim items of a kind until the transaction ends, so that nobody counts what is running amiss.
+-- Lock claims of a kind until the transaction ends, so that running items are counted correctly.
 select pg_advisory_xact_lock(hashtextextended('pushkeeper job ' || $1 || ' ' || current_schema(), 0));
 
 -- name: renew
--- The lease goes on; no row comes back where somebody else has the item by now.
+-- Renew the lease; returns no row if another worker has the item by now.
 update {table} set claimed_until = now() + make_interval(secs => $4)
 where workspace_id = $1 and {key} = $2 and claim_id = $3
 returning claim_id;
@@ -114,7 +114,7 @@ update {table} set claimed_until = null, claim_id = null, last_error = $5, {next
 where workspace_id = $1 and {key} = $2 and claim_id = $3;
 
 -- name: fail_broadcast
--- A broadcast can't be planned, and why; who was listed so far is not.
+-- Fail the planning of a broadcast; its listed people are deleted.
 with failed as (
     update broadcasts set state = 'failed', failure = $4, claimed_until = null, claim_id = null, last_error = $4
     where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state in ('scheduled', 'fetching', 'planning')
@@ -129,7 +129,7 @@ update broadcast_estimates set state = 'failed', failure = $4, claimed_until = n
 where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'pending';
 
 -- name: fail_export
--- An export can't be written, and why; what there is of it goes.
+-- Fail an export; its text is deleted.
 with failed as (
     update exports set state = 'failed', failure = $4, updated_at = now(), claimed_until = null, claim_id = null,
         last_error = $4
@@ -139,14 +139,14 @@ with failed as (
 delete from export_parts p using failed f where p.workspace_id = f.workspace_id and p.export_id = f.export_id;
 
 -- name: fail_webhook
--- A webhook can't be called, and why; what waits for it is kept.
+-- Fail a webhook; its queue is kept.
 update webhooks set disabled = true, failure = $4, failing_since = coalesce(failing_since, now()), claimed_until = null,
     claim_id = null, last_error = $4
 where workspace_id = $1 and webhook_id = $2 and claim_id = $3;
 
 -- name: of_broadcasts
 -- Broadcasts that are not planned, or can't be.
--- across workspaces: whoever reads chooses whose.
+-- across workspaces: the caller chooses the workspace.
 select b.workspace_id, case when b.file_url is not null and not b.listed then 'file' else 'plan' end as kind,
     b.broadcast_id as item_id, b.name,
     case when b.state = 'failed' then 'failed' when b.claimed_until > now() then 'running'
@@ -158,7 +158,7 @@ where b.state in ('scheduled', 'fetching', 'planning', 'failed') and {whose};
 
 -- name: of_estimates
 -- Estimates that are not made, or can't be.
--- across workspaces: whoever reads chooses whose.
+-- across workspaces: the caller chooses the workspace.
 select e.workspace_id, 'estimate' as kind, e.broadcast_id as item_id, b.name,
     case when e.state = 'failed' then 'failed' when e.claimed_until > now() then 'running'
         when e.last_error is not null then 'put_off' else 'waiting' end as state,
@@ -168,7 +168,7 @@ where e.state in ('pending', 'failed') and {whose};
 
 -- name: of_exports
 -- Exports that are not written, or can't be.
--- across workspaces: whoever reads chooses whose.
+-- across workspaces: the caller chooses the workspace.
 select e.workspace_id, 'export' as kind, e.export_id as item_id, e.kind as name,
     case when e.state = 'failed' then 'failed' when e.claimed_until > now() then 'running'
         when e.last_error is not null then 'put_off' else 'waiting' end as state,
@@ -178,7 +178,7 @@ where e.state in ('pending', 'failed') and e.kind in ('customers', 'deliveries')
 
 -- name: of_imports
 -- Imports that are not done, or can't be.
--- across workspaces: whoever reads chooses whose.
+-- across workspaces: the caller chooses the workspace.
 select i.workspace_id, 'import' as kind, i.import_id as item_id, i.name,
     case when i.state = 'failed' then 'failed' when i.claimed_until > now() then 'running'
         when i.last_error is not null then 'put_off' else 'waiting' end as state,
@@ -187,8 +187,8 @@ from imports i
 where i.state in ('pending', 'failed') and {whose};
 
 -- name: of_webhooks
--- Webhooks that don't take what they are told, or were given up.
--- across workspaces: whoever reads chooses whose.
+-- Webhooks that fail, or were disabled.
+-- across workspaces: the caller chooses the workspace.
 select h.workspace_id, 'webhook' as kind, h.webhook_id as item_id, h.name,
     case when h.disabled then 'failed' when h.claimed_until > now() then 'running' else 'put_off' end as state,
     greatest(h.failures, h.attempts) as attempts, h.due_at as next_attempt_at, coalesce(h.failure, h.last_error) as reason,
@@ -233,7 +233,7 @@ where workspace_id = $1 and broadcast_id = $2 and state in ('pending', 'failed')
 returning broadcast_id;
 
 -- name: fail_import
--- An import can't go on, and why; what is written of it stays, as does its file, for another attempt.
+-- Fail an import; what it has written stays, as does its file, for another attempt.
 update imports set state = 'failed', failure = $4, updated_at = now(), claimed_until = null, claim_id = null, last_error = $4
 where workspace_id = $1 and import_id = $2 and claim_id = $3 and state = 'pending';
 
@@ -245,7 +245,7 @@ where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed') an
 returning export_id;
 
 -- name: retry_import
--- An import goes on, now and with all its attempts.
+-- Retry an import, now and with all its attempts.
 update imports set state = 'pending', failure = null, last_error = null, attempts = 0, next_attempt_at = now(),
     updated_at = now()
 where workspace_id = $1 and import_id = $2 and state in ('pending', 'failed')
@@ -264,7 +264,7 @@ delete from broadcast_estimates where workspace_id = $1 and broadcast_id = $2 an
 returning broadcast_id;
 
 -- name: cancel_export
--- An export is not wanted any more; what there is of it goes.
+-- Cancel an export; its text is deleted.
 with cancelled as (
     update exports set state = 'cancelled', failure = null, updated_at = now(), claimed_until = null, claim_id = null
     where workspace_id = $1 and export_id = $2 and state in ('pending', 'failed') and kind in ('customers', 'deliveries')
@@ -291,7 +291,7 @@ gone as (
 select import_id from cancelled;
 
 -- name: cancel_webhook
--- A webhook is not called any more until somebody enables it; what waits for it is kept.
+-- Disable a webhook; its queue is kept.
 update webhooks set disabled = true, claimed_until = null, claim_id = null
 where workspace_id = $1 and webhook_id = $2
 returning webhook_id;

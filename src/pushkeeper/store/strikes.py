@@ -1,4 +1,4 @@
-"""The ledger: what devices' history comes to, and strikes that are taken back."""
+"""Bounces: statuses of devices compared with their history, and reverts of bounces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STRIKES = "h.event in ('refused', 'refused_as_stale') and h.undone_by is null"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which strikes are meant: of a time, and maybe of routes, of some answers, of a push service's reason, or only some."""
+    """A selection of bounces: by time, and optionally routes, responses, a provider's reason, or devices."""
 
     since: datetime
     until: datetime
@@ -61,10 +61,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What was found of some devices: how many there are, how many have no history left, and how many it does not fit.
+    """The check of some devices: how many, how many without history, and how many that don't match it.
 
     Attributes:
-        share: of all devices of the workspace that these are.
+        share: of all devices of the workspace.
     """
 
     devices: int
@@ -76,7 +76,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDevice:
-    """A device as it stands."""
+    """The state of a device."""
 
     device_id: DeviceId
     person_id: PersonId
@@ -89,7 +89,7 @@ class StoredDevice:
 
 @dataclass(frozen=True, slots=True)
 class StrikeLine:
-    """A line of history, and whether it is one of the strikes that are meant."""
+    """A line of history, and whether it is a selected bounce."""
 
     line: HistoryEvent
     meant: bool
@@ -100,8 +100,8 @@ class Undo:
     """A revert: which bounces were selected, and why.
 
     Attributes:
-        strikes: how many are taken back, of how many `devices`; more than `meant_devices` there were not when it began.
-        under_way: somebody is at it now; what is neither finished nor under way was cut short.
+        strikes: reverted bounces, of how many `devices`; `meant_devices` were selected at the start.
+        under_way: it is running; neither finished nor running means interrupted.
     """
 
     undo_id: int
@@ -118,7 +118,7 @@ class Undo:
 async def check(
     database: Database, workspace: WorkspaceId, first: bytes, end: bytes | None, *, examples: int
 ) -> CheckResult:
-    """Whether the history of devices with keys from the first on, and before the end, comes to how they stand.
+    """Check that the history of devices in a range of keys replays to their state.
 
     Raises:
         TooSlow: it takes longer than a minute.
@@ -128,7 +128,7 @@ async def check(
 
 
 async def meant(database: Database, workspace: WorkspaceId, selection: Selection) -> tuple[int, int]:
-    """How many strikes are meant, of how many devices."""
+    """How many bounces are selected, on how many devices."""
     condition, parameters = selection.condition(2)
     query = SQL["strikes"].replace("{meant}", condition)
     [row] = await database.survey(query, workspace, *parameters)
@@ -138,7 +138,7 @@ async def meant(database: Database, workspace: WorkspaceId, selection: Selection
 async def struck(
     database: Database, workspace: WorkspaceId, selection: Selection, *, after: bytes, limit: int
 ) -> list[DeviceId]:
-    """The next devices after a key that have a strike which is meant."""
+    """The next devices after a key with a selected bounce."""
     condition, parameters = selection.condition(4)
     query = SQL["struck"].replace("{meant}", condition)
     rows = await database.survey(query, workspace, after, limit, *parameters)
@@ -148,7 +148,7 @@ async def struck(
 async def lock(
     connection: Connection, workspace: WorkspaceId, keys: Sequence[DeviceId]
 ) -> dict[DeviceId, StoredDevice]:
-    """These devices as they stand, which nobody changes until the transaction ends; one that is gone is missing."""
+    """The state of these devices, locked until the transaction ends; deleted ones are missing."""
     rows = await connection.fetch(SQL["lock"], workspace, list(keys))
     return {
         row["device_id"]: StoredDevice(
@@ -196,7 +196,7 @@ async def restore(
     undo_id: int,
     balances: Sequence[tuple[DeviceId, ReplayedStatus]],
 ) -> None:
-    """Let devices stand so, each with its line that says why."""
+    """Write the new states of devices, each with its line of history."""
     rows = [(key, b.status.value, b.strikes, b.struck_at, b.reason) for key, b in balances]
     await connection.execute(SQL["restore"], workspace, f"undo {undo_id}", *columns(rows, 5))
 
@@ -204,7 +204,7 @@ async def restore(
 async def insert(
     connection: Connection, workspace: WorkspaceId, selection: dict[str, Any], *, why: str, devices: int
 ) -> int:
-    """Note that somebody takes strikes of so many devices back, and why; returns the number of that."""
+    """Create a revert on a number of devices, with its reason; returns its number."""
     made: int = await connection.fetchval(SQL["insert"], workspace, selection, why, devices)
     return made
 
@@ -212,12 +212,12 @@ async def insert(
 async def count(
     connection: Connection, workspace: WorkspaceId, undo_id: int, *, strikes: int, devices: int
 ) -> None:
-    """Note how many strikes more, of how many devices more, are taken back."""
+    """Add to the reverted bounces and devices."""
     await connection.execute(SQL["count"], workspace, undo_id, strikes, devices)
 
 
 async def finish(connection: Connection, workspace: WorkspaceId, undo_id: int) -> None:
-    """Note that all that were meant are taken back."""
+    """Finish the revert."""
     await connection.execute(SQL["finish"], workspace, undo_id)
 
 

@@ -1,7 +1,7 @@
--- The ledger: what devices' history comes to, and strikes that are taken back.
+-- Bounces: statuses of devices compared with their history, and reverts of bounces.
 
 -- name: broken
--- Devices of a range of keys whose history does not come to their status, or has a line that does not follow from the one
+-- Devices of a range of keys whose history does not match their status, or has a line that does not follow from the one
 -- before: up to $4 of them, and how many were looked at.
 with lines as (
     select device_id, event, from_status, to_status, strikes,
@@ -42,7 +42,7 @@ select (select count(*) from there) as devices,
         from (select * from wrong where what is not null order by device_id limit $4) w), '[]') as examples;
 
 -- name: struck
--- Devices after a key that have a strike which is meant, the next page of them.
+-- The next page of devices after a key with a selected bounce.
 select distinct h.device_id
 from device_history h
 where h.workspace_id = $1 and h.device_id > $2 and {meant}
@@ -50,13 +50,13 @@ order by h.device_id
 limit $3;
 
 -- name: strikes
--- How many strikes are meant.
+-- How many bounces are selected.
 select count(*) as strikes, count(distinct h.device_id) as devices
 from device_history h
 where h.workspace_id = $1 and {meant};
 
 -- name: lines
--- The history of devices, the oldest first, and which of their strikes are meant.
+-- The history of devices, oldest first, and which bounces are selected.
 select h.device_id, h.history_id as number, h.at, h.event, h.from_status, h.to_status, h.strikes, h.generation,
     h.provider_reason as reason, h.undone_by is not null as undone, {meant} as meant
 from device_history h
@@ -64,7 +64,7 @@ where h.workspace_id = $1 and h.device_id = any ($2::bytea[])
 order by h.device_id, h.at, h.history_id;
 
 -- name: lock
--- Devices as they stand, which nobody changes until we are done with them.
+-- The state of devices, locked until the transaction ends.
 select device_id, person_id, token, platform, status, strikes, generation
 from devices
 where workspace_id = $1 and device_id = any ($2::bytea[])
@@ -77,7 +77,7 @@ update device_history set undone_by = $2
 where workspace_id = $1 and device_id = any ($3::bytea[]) and history_id = any ($4::bigint[]) and undone_by is null;
 
 -- name: restore
--- Devices stand as their history comes to without them, each with its line that says so.
+-- Write the states of devices without these bounces, each with its line of history.
 with given as (
     select * from unnest($3::bytea[], $4::text[], $5::smallint[], $6::timestamptz[], $7::text[])
         as g (device_id, status, strikes, struck_at, reason)
@@ -97,16 +97,16 @@ select c.workspace_id, c.device_id, 'undone', b.status, c.status, c.strikes, c.p
 from changed c join before b using (device_id);
 
 -- name: insert
--- Somebody takes strikes of so many devices back.
+-- Create a revert.
 insert into undos (workspace_id, selection, why, meant_devices, advanced_at) values ($1, $2, $3, $4, now()) returning undo_id;
 
 -- name: count
--- So many strikes more, of so many devices more, are taken back.
+-- Add to the reverted bounces and devices.
 update undos set strikes = strikes + $3, devices = devices + $4, advanced_at = now()
 where workspace_id = $1 and undo_id = $2;
 
 -- name: finish
--- All that were meant are.
+-- Finish the revert.
 update undos set finished_at = coalesce(finished_at, now()) where workspace_id = $1 and undo_id = $2;
 
 -- name: all

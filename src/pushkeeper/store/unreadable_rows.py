@@ -1,4 +1,4 @@
-"""The rows that cannot be read, as they were recorded when they were skipped (store/db/unreadable.py)."""
+"""Rows that cannot be read, as recorded when they were skipped (store/db/unreadable.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reporting webhooks, and the outbox of what waits to be posted to them."""
+"""Reporting webhooks, and the outbox of their queued events."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookTarget:
-    """A webhook as whoever calls it needs it."""
+    """A webhook with what its caller needs."""
 
     webhook_id: int
     workspace_id: WorkspaceId
@@ -129,7 +129,7 @@ class WebhookTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCall:
-    """One thing to be posted: what happened, to whom, and the message that it is about."""
+    """One event to post: what happened, to which person, and its message."""
 
     outbox_id: int
     event_id: UUID
@@ -152,11 +152,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call of an endpoint.
 
     Attributes:
-        outbox_id: what it was about, in the outbox; None of a ping.
-        message_id, person_id: the delivery or the person that it told of, if any.
-        attempt: which one it was for its event, from 1.
-        status: that the endpoint answered with; None when it did not.
-        failure: why it was not taken; None when it was.
+        outbox_id: its event in the outbox; None of a ping.
+        message_id, person_id: the delivery or the person of the event, if any.
+        attempt: the number of the attempt, from 1.
+        status: the response's status; None without one.
+        failure: why it failed; None of a success.
         left_out: the event could not be read, so nothing was posted and nothing is retried.
     """
 
@@ -176,7 +176,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedCall:
-    """A call as it was logged; its number is the webhook's own, `delivery_id` what it told of, if it told of a delivery."""
+    """A logged call; its number is the webhook's own, `delivery_id` is the delivery of its event, if any."""
 
     delivery_id: DeliveryId | None
     call: int
@@ -221,12 +221,12 @@ async def change(database: Database, workspace: WorkspaceId, webhook_id: int, ch
 
 
 async def delete(database: Database, workspace: WorkspaceId, webhook_id: int) -> bool:
-    """Delete a webhook and what waits for it, and say whether there was one."""
+    """Delete a webhook and its queue, and return whether it existed."""
     return await database.of(workspace).value(SQL["delete"], workspace, webhook_id) is not None
 
 
 async def turn(database: Database, workspace: WorkspaceId, webhook_id: int) -> WebhookTarget | None:
-    """A webhook as whoever calls it needs it; None where it is gone."""
+    """A webhook with what its caller needs; None if it was deleted."""
     row = await database.of(workspace).row(SQL["turn"], workspace, webhook_id)
     return None if row is None else WebhookTarget(**row)
 
@@ -234,7 +234,7 @@ async def turn(database: Database, workspace: WorkspaceId, webhook_id: int) -> W
 async def waiting(
     database: Database, workspace: WorkspaceId, webhook_id: int, *, most: int, after: int = 0
 ) -> list[PendingCall]:
-    """What waits for a webhook, the oldest first, after one of them."""
+    """The queue of a webhook, oldest first, after an event."""
     rows = await database.of(workspace).rows(SQL["waiting"], workspace, webhook_id, most, after)
     return [PendingCall(**row) for row in rows]
 

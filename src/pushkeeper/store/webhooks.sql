@@ -1,4 +1,4 @@
--- Reporting webhooks, and what waits to be posted to them.
+-- Reporting webhooks, and their queues.
 
 -- name: insert
 -- A new webhook; no row comes back where the workspace has as many as it may.
@@ -26,11 +26,11 @@ where workspace_id = $1 and webhook_id = $2
 returning webhook_id;
 
 -- name: delete
--- The webhook is gone, and what waited for it.
+-- Delete a webhook and its queue.
 delete from webhooks where workspace_id = $1 and webhook_id = $2 returning webhook_id;
 
 -- name: turn
--- A webhook as whoever claims it gets it.
+-- A claimed webhook.
 select webhook_id, workspace_id, endpoint, with_content, sealed, failures, failing_since
 from webhooks where workspace_id = $1 and webhook_id = $2;
 
@@ -47,7 +47,7 @@ from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::smallint[], 
 group by w.workspace_id, w.webhook_id, a.message_id, a.person_id;
 
 -- name: waiting
--- What waits for a webhook after one thing, the oldest first, with whom and what it is about.
+-- The queue of a webhook after an event, oldest first, with the person and the message.
 select o.outbox_id, o.event_id, o.object_type, o.metric, o.message_id, o.person_id, o.data, o.happened_at, o.attempts,
     m.kind, m.template_id, case when m.retained then m.content end as content,
     (select broadcast_id from broadcasts b
@@ -62,8 +62,9 @@ order by o.outbox_id
 limit $3;
 
 -- name: settle
--- A turn is over, with these calls, if it is still this worker's: what was taken leaves the outbox, what was not waits with all that comes after it, for so
--- long or for ever. The last calls are kept. The outbox comes after the webhook, as it does for whoever deletes one.
+-- Finish a turn with these calls, if this worker still has it: posted events leave the outbox; a failed one waits, with
+-- all later ones, for a time or until enabled. The last calls are kept. The outbox is locked after the webhook, as in a
+-- deletion.
 with called as materialized (
     select * from rows from (jsonb_to_recordset($3::jsonb) as (outbox_id bigint, at timestamptz, event_id uuid,
         object_type text, metric text, message_id uuid, person_id bigint, attempt int, status smallint, failure text,

@@ -4,9 +4,10 @@ NUL characters are removed, half a surrogate pair is U+FFFD, a byte order mark i
 number, a depth) leaves a mark in its place, which is found when the part that holds it is checked: so in a batch it costs its
 own item alone.
 
-Whatever is large is read in a thread, one after the other: each thread more would take as large a share of Python's lock as
-the event loop has. The decoder holds the lock for as long as it works, so that it is the bound on how many values a body may
-have which keeps the event loop alive; inflating and our own checks give the lock away, and bytes are scanned in parts.
+Large bodies are read in a thread, one at a time: each further thread would take as large a share of Python's lock as
+the event loop. The decoder holds the lock for as long as it works, so that it is the bound on how many values a body
+may have which keeps the event loop alive; inflating and our own checks give the lock away, and bytes are scanned in
+parts.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ T = TypeVar("T")
 _READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bodies")
 LARGE = LargeBodies()
 
-MAX_DEPTH = 100  # far below where Python's own stack ends, whoever reads or writes it
+MAX_DEPTH = 100  # far below where Python's own stack ends, reading or writing it
 MAX_DIGITS = 100  # of a whole number: one that no float can be made of has 309
 MAX_VALUES = 500_000
 # Lists and objects take the decoder longer than anything else: so many some five milliseconds. Ten thousand people with
-# data of their own, for whom a body may be as long as that, have one for each hundred bytes.
+# with separate data each, for which a body may be that long, have one for each hundred bytes.
 MAX_LISTS = 50_000
 _BYTES_OF_A_LIST = 100
 _BYTES_OF_AN_ITEM = 500  # of a batch; a hundred of them are small

@@ -26,7 +26,7 @@ class Connection(Protocol):
     held: int
 
     def overdue(self, waiting: Waiting) -> bool:
-        """Its time is up; whether it goes on waiting, from now on."""
+        """Its time is up; returns whether it continues to wait, from now on."""
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer what is being received with a refusal, and close."""
@@ -46,7 +46,7 @@ class Waiting:
         return next(iter(self.since), None)
 
     def overdue(self, now: float) -> Iterator[Connection]:
-        """Those whose time is up; each has to leave, or to begin anew."""
+        """Waiters whose time is up; each has to leave, or to start again."""
         while self.since:
             connection = next(iter(self.since))
             if self.since[connection] + self.limit_s > now:
@@ -55,14 +55,14 @@ class Waiting:
 
 
 class Capacity:
-    """The counts, and who makes room when one is at its limit: never somebody who is being answered.
+    """The counts, and which connection makes room when one is at its limit: never one that is being answered.
 
     A connection waits for at most one thing; one that is being answered waits for nothing.
 
     Attributes:
         open: all connections, from accept to close.
-        running: how many connections have a request that is being answered.
-        held: bytes received of requests that are not answered yet.
+        running: connections with a request that is being answered.
+        held: received bytes of requests that are not answered yet.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -97,7 +97,7 @@ class Capacity:
         return True
 
     def make_room(self) -> bool:
-        """Close who has been idle for longest: first of those that have not asked anything yet, last who reads."""
+        """Close the longest idle connection: first those that have sent nothing yet, last those still reading a response."""
         for waiting in (
             self.closing,
             self.leftovers,
@@ -124,7 +124,7 @@ class Capacity:
     # Time.
 
     def wait(self, connection: Connection, waiting: Waiting | None, now: float) -> None:
-        """Wait for something else from now on; for the same, go on."""
+        """Wait for something else from now on; for the same thing, continue."""
         before = connection.waiting
         if before is waiting:
             return
@@ -150,8 +150,8 @@ class Capacity:
                 elif connection.waiting is waiting:
                     self.wait(connection, None, now)
 
-    # Requests and bytes. Who has been sending a body for longest is refused for one that begins: whoever holds
-    # bodies back cannot keep others out.
+    # Requests and bytes. The longest-sending body is rejected in favour of a new one: a client that holds bodies back
+    # cannot keep others out.
 
     def has_turn(self) -> bool:
         """Whether one more request may be answered."""
@@ -174,12 +174,12 @@ class Capacity:
         return True
 
     def keep(self, connection: Connection, size: int) -> None:
-        """Uncount what was received, but for so many bytes."""
+        """Uncount received bytes, except for this many."""
         size = min(size, connection.held)
         self.held -= connection.held - size
         connection.held = size
 
 
 def count(reason: str) -> None:
-    """Count what was refused or closed by the server, by its reason."""
+    """Count a connection that the server rejected or closed, by reason."""
     PROCESS.count(Metric.HTTP_REFUSED, reason.lower()).value += 1

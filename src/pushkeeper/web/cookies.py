@@ -1,4 +1,4 @@
-"""What a browser keeps for us: who it is, what was just done, and whether it wants the dark."""
+"""Cookies: the session, the message after an action, and the theme."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Names(NamedTuple):
         return self.set(name, "", lives_s=0)
 
     def note(self, text: str, *, bad: bool = False) -> tuple[bytes, bytes]:
-        """The header that has the next page say what was done, or that it did not go well."""
+        """The cookie header for the message on the next page: a success or an error."""
         kept = f"{BAD if bad else ''}{text}".encode("utf-8", "replace")[:_MAX_NOTICE_BYTES]
         return self.set(self.notice, urlsafe_b64encode(kept).decode().rstrip("="), lives_s=_NOTICE_LIVES_S)
 
@@ -51,7 +51,7 @@ def names(*, secure: bool) -> Names:
 
 
 def read_notice(value: str) -> str:
-    """What was just done, as `note` wrote it; empty of anything else."""
+    """The message written by `note`; empty for anything else."""
     try:
         return urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode("utf-8", "ignore")
     except ValueError:

@@ -46,7 +46,7 @@ class Style(Protocol[HandlerT_contra]):
     def for_browsers(self) -> bool: ...
 
     async def respond(self, request: Request, handler: HandlerT_contra) -> Response:
-        """What the handler returns, if whoever calls may, of the request as it is read for it.
+        """Authenticate, read and handle a request.
 
         Raises:
             PushkeeperError: any.
@@ -100,7 +100,7 @@ class Endpoint(Generic[HandlerT]):
         )
 
     def _meter(self, method: str, status: int) -> tuple[Counter, Histogram]:
-        """What counts such calls; whoever makes up a method does not make up a label."""
+        """The metrics of such calls; invented methods create no labels."""
         if method not in self.handlers:
             return meters_of(self.style.name, self._path, "other", status)
         found = meters_of(self.style.name, self._path, method, status)

@@ -21,8 +21,8 @@ T = TypeVar("T")
 LARGE_BYTES = 64 * 1024
 BYTES_PER_S = 4_000_000  # of one workspace in one process, with a second's worth at once
 MOST_BYTES = 32 * 1024 * 1024  # of one workspace, of bodies that are not answered yet
-MOST_WAITING = 32  # bodies of one workspace that are to be read
-RESTS = 3.0  # times as long as one took
+MOST_WAITING = 32  # bodies of one workspace that wait for reading
+RESTS = 3.0  # times as long as the last one took
 VERY_LARGE_BYTES = 1_000_000  # which the recipients of a broadcast alone may have
 RESTS_FROM_VERY_LARGE = 30.0
 _RETRY_AFTER_S = 5
@@ -48,11 +48,11 @@ class LargeBodies:
         self._shares: dict[int, _Share] = {}
 
     def body_of(self, workspace: int) -> LargeBody:
-        """A body that a workspace sends; of nobody's, which is short, nothing is counted."""
+        """A body of a workspace; short ones without a workspace are not counted."""
         return LargeBody(self, workspace)
 
     def received(self, workspace: int, size: int, now: float) -> float:
-        """Count bytes of a body until `answered`, and return for how many seconds no more of it is to be read.
+        """Count bytes of a body until `answered`, and return for how many seconds to pause reading it.
 
         Raises:
             TooManyRequests: the workspace has too many already.
@@ -91,7 +91,7 @@ class LargeBodies:
 
         def timed() -> T:
             nonlocal took_s
-            began_s = time.thread_time()  # what waits for the processor has not taken it from others
+            began_s = time.thread_time()  # waiting for the processor takes nothing from others
             try:
                 return work()
             finally:
@@ -132,7 +132,7 @@ class LargeBody:
             self._bodies.answered(self._workspace, self._size)
 
     def grown(self, size: int) -> float:
-        """Count it as this large, and return for how many seconds no more of it is to be read.
+        """Count it as this large, and return for how many seconds to pause reading it.
 
         Raises:
             TooManyRequests: the workspace has too many already.

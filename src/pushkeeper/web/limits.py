@@ -18,21 +18,21 @@ _FILES_OF_OTHERS = 256  # the database, the push services, webhooks and files of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is served, and how long a client is waited for.
+    """Limits of the server, and how long it waits for clients.
 
     Attributes:
         connections: open connections, those in a TLS handshake too.
-        requests: requests that are answered at once.
-        held_bytes: what was received of all requests that are not answered yet.
+        requests: requests that are answered concurrently.
+        held_bytes: received bytes of all requests that are not answered yet.
         head_bytes: request line, headers and trailers of one request.
         headers: headers and trailers of one request.
         pipelined: requests that wait behind another one of their connection.
-        arrival_s: for how long a new connection may make its TLS handshake, and then say nothing.
+        arrival_s: the time for the TLS handshake, and then for the first byte.
         head_s: from the first byte of a request to the end of its headers.
         window_s: over how long a rate is measured.
-        bytes_per_s: how fast a body must come, and an answer be taken, within each window.
-        idle_s: for how long a connection is kept without a request.
-        closing_s: for how long a client that was refused is listened to, so that it reads the answer.
+        bytes_per_s: the minimum rate of a body, and of reading a response, within each window.
+        idle_s: keep-alive time without a request.
+        closing_s: how long a rejected client is still read from, so that it reads the response.
     """
 
     connections: int = 4_096

@@ -46,7 +46,7 @@ def given(cert_file: Path, key_file: Path) -> ServedCertificate:
 def self_signed(data_dir: Path, host: str, now: datetime) -> ServedCertificate:
     """A certificate for localhost and the host listened on, and the authority to trust, in the data folder.
 
-    Both are made on first use, and anew when the host is another or their end is near.
+    Both are created on first use, and again when the host changes or they are about to expire.
     """
     folder = data_dir / "tls"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

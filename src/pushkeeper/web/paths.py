@@ -25,7 +25,7 @@ def tree(templates: Iterable[str]) -> Tree:
 def without_extra_slashes(path: str, known: Tree) -> str:
     """The path of a route without empty segments between its words and at its end.
 
-    An empty segment in the place of a parameter is an empty parameter: such a path is returned unchanged, as is an unknown one.
+    An empty segment at a parameter is an empty parameter: such a path is returned unchanged, as is an unknown one.
     """
     if "//" not in path and not path.endswith("/"):
         return path

@@ -133,7 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # Receiving. Each request passes through here: what is cheaper than the call of a method is written out.
 
     def data_received(self, data: bytes) -> None:
-        """Read what came, as long as there is room and it is within the limits."""
+        """Read received data, while there is room and the limits allow it."""
         if self._refused is not None:
             return
         capacity = self.capacity
@@ -175,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._settle()
 
     def _judge(self) -> Refusal | None:
-        """What is too large of a head, as far as it was read."""
+        """The excess of a head that is too large, as far as it was read."""
         found = len(self.url)
         if found > self.limits.head_bytes:
             return Refusal.URI_TOO_LONG
@@ -199,7 +199,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if capacity.running >= limits.requests and not self._has_turn and not capacity.has_turn():
             raise Refused(Refusal.REQUESTS)
         super().on_headers_complete()
-        self.headers = []  # what follows are trailers: to take them for headers lets in what was not looked at
+        self.headers = []  # what follows are trailers: as headers they would bypass validation
         self._in_head, self._in_body, self._has_asked = False, True, True
         self._silent_bytes = 0
 
@@ -316,10 +316,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return capacity.idle if self._has_asked else capacity.arriving
 
     def overdue(self, waiting: Waiting) -> bool:
-        """Its time is up; whether it goes on waiting, from now on."""
+        """Its time is up; returns whether it continues to wait, from now on."""
         capacity = self.capacity
         if waiting is capacity.bodies:
-            # What we do not read yet, or have not asked for yet, is not the client's fault.
+            # Data that we don't read yet, or have not requested yet, is not the client's fault.
             asked = not (self.flow.read_paused or self.cycle.waiting_for_100_continue)
             enough = not asked or self._window_bytes >= self.limits.window_bytes
             self._window_bytes = 0
@@ -347,7 +347,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """How much the client has taken so far, counted from anywhere."""
         if _TCP_INFO is None:
             return -self.transport.get_write_buffer_size()
-        # What it has acknowledged: under TLS a transport does not say how much it still has to send.
+        # The acknowledged bytes: under TLS a transport does not say how much it still has to send.
         client = self.transport.get_extra_info("socket")
         if client is None:
             return 0  # it broke a moment ago, and `connection_lost` is on its way
@@ -360,7 +360,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # Refusing.
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer what is being received with a refusal, and close; what was asked before is answered first."""
+        """Reject the request that is being received, and close; earlier requests are answered first."""
         count(refusal.name)
         log.info("request_refused", reason=refusal.name.lower(), status=refusal.status)
         self._refused = refusal
@@ -385,7 +385,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._give_turn()
 
     def _end(self, refusal: Refusal | None) -> None:
-        """Say why, and close; go on reading for a moment, as else the client may lose the answer."""
+        """Send the reason, and close; keep reading briefly, as otherwise the client may lose the response."""
         self._writer.flush()
         if refusal is not None:
             self.transport.write(refusal.response)
@@ -393,5 +393,5 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self.transport.write_eof()
         else:
-            self.transport.close()  # under TLS this goes on reading
+            self.transport.close()  # under TLS this continues reading
         self.capacity.wait(self, self.capacity.closing, self.loop.time())

@@ -67,7 +67,7 @@ class Request:
         return b"gzip" in self.header(b"accept-encoding")
 
     def header(self, name: bytes) -> bytes:
-        """The first header of this lower-case name; empty when there is none."""
+        """The first header of this lower-case name; empty when missing."""
         return next((value for found, value in self.scope["headers"] if found == name), b"")
 
     def segment(self, name: str, field: str | None = None) -> str:
@@ -82,12 +82,12 @@ class Request:
             raise BadRequest(field or name, "not UTF-8") from None
 
     async def body(self, max_bytes: int, grown: Callable[[int], float] = _at_once) -> bytes:
-        """The whole body; Starlette's ClientDisconnect when the client left before it was all there.
+        """The whole body; Starlette's ClientDisconnect when the client disconnects before its end.
 
-        `grown` is told how large it is so far, and says for how many seconds no more of it is to be read.
+        `grown` is called with its size so far, and returns for how many seconds to pause reading.
 
         Raises:
-            TooLarge: it is over so many bytes.
+            TooLarge: it exceeds the limit.
             TooManyRequests: as `grown` does.
         """
         receive = _within(self.receive, max_bytes)
@@ -146,7 +146,7 @@ class Request:
             )
 
     async def unless_gone(self, sending: Coroutine[None, None, None]) -> bool:
-        """Send what takes long, as long as somebody is there to read it; whether that was to the end."""
+        """Send a long response while the client reads it; returns whether it was completed."""
         sent, gone = asyncio.ensure_future(sending), asyncio.ensure_future(self._gone())
         try:
             await asyncio.wait({sent, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -172,7 +172,7 @@ def request_id_of(scope: Scope) -> str:
 
 
 def _within(receive: Receive, max_bytes: int) -> Receive:
-    """The same, refused as soon as it is over so many bytes."""
+    """The same, rejected as soon as it exceeds the limit."""
     size = 0
 
     async def received() -> Message:

@@ -1,4 +1,4 @@
-"""What is sent back, whole or as it is written, with the id by which the request can be found in the log."""
+"""Responses, whole or streamed, with the request ID that identifies them in the log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVENTS = b"text/event-stream; charset=utf-8"
 _GUARD = (b"x-content-type-options", b"nosniff")
 # What people and devices are called is in it: no cache between is to keep it.
 _NOT_KEPT = (b"cache-control", b"no-store")
-# Of pages: nothing from elsewhere, nothing inline, in nobody's frame; forms lead back to us.
+# For pages: no other origins, no inline code, no frames; forms only to this origin.
 _POLICY = (
     b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
@@ -78,7 +78,7 @@ class Response:
         return replace(self.with_headers(VARIES, ZIPPED), body=gzip.compress(self.body, _ZIP_LEVEL))
 
     async def send(self, send: Send, request_id: str, more: Headers = (), *, head: bool = False) -> None:
-        """Send it with more headers, without its body if only the head was asked for."""
+        """Send it with more headers, without its body for a HEAD request."""
         headers = [
             (b"content-type", self.content_type),
             (b"x-request-id", request_id.encode()),

@@ -1,4 +1,4 @@
-"""Which route answers a path, and what holds for all of them: who calls, and over what."""
+"""Routing of paths, and what applies to all requests: the client's address and scheme."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BEGINNING = 3  # segments of a path that choose its router
 
 
 class PathRouter:
-    """Routes by the path as it was sent: a token's own slashes are encoded, and stay one segment.
+    """Routes by the raw path: a token's own slashes are encoded, and stay one segment.
 
     A router tries its routes in order, a microsecond each, so there is one router for each path prefix. Extra slashes are
     ignored in the paths of the APIs, but not in those `beside` them.
@@ -74,7 +74,7 @@ class PathRouter:
 
 
 def _believe(scope: Scope, trusted: Sequence[Network]) -> None:
-    """Put the client, and how it called, in the place of a proxy that is trusted, as that says."""
+    """Replace a trusted proxy with the client and scheme that it forwards."""
     peer, _ = scope.get("client") or ("", 0)
     if not is_trusted(peer, trusted):
         return

@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_HEARD_AGAIN_S)
 
     def _sweep(self) -> None:
-        """Look by and by whose time is up."""
+        """Periodically close connections whose time is up."""
         now, every_s = self._loop.time(), min(1.0, self.capacity.limits.shortest_s / 4)
         # After something kept the event loop busy, what has arrived meanwhile is read first.
         is_late = self._timer is not None and now - self._timer.when() > every_s

@@ -1,4 +1,4 @@
-"""The answers of a service that is still starting: it is alive, and everything else is to be tried again."""
+"""Responses while the service is starting: it is alive, and all other calls should be retried."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pushkeeper.web.response import Response
 
 RETRY_AFTER_S = 2
-# Whoever keeps the connection would be cut off when the service begins to answer.
+# A kept connection would be cut off when the service takes over.
 _CLOSE = (b"connection", b"close")
 _RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER_S)
 

@@ -76,8 +76,8 @@ async def store(
 ) -> AsyncIterator[Store]:
     """Open the store, starting the embedded PostgreSQL where no database URL is set.
 
-    Unless it is told not to, it brings the schema up to date. With `on_wait` it waits for a database that does not answer
-    yet, or is still a standby, and calls this with what it waits for, without the address.
+    Unless it is told not to, it brings the schema up to date. With `on_wait` it waits for a database that does not
+    respond yet, or is still a standby, and reports by it what it waits for, without the address.
 
     Raises:
         Misconfigured: the data folder, the secret key or the database cannot be used.
@@ -158,7 +158,7 @@ async def _waited_for(open_one: Callable[[], Awaitable[T]], say: Callable[[str],
 
 
 async def _started(embedded: EmbeddedPostgres) -> str:
-    """Start the server, to its end: whoever is stopped meanwhile would leave behind what a thread goes on to start."""
+    """Start the server and finish: stopping in between would leave behind a thread that continues the start."""
     starting = asyncio.get_running_loop().run_in_executor(None, embedded.start)
     try:
         return await asyncio.shield(starting)

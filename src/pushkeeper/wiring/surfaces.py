@@ -114,7 +114,7 @@ class _Credentials:
         )
 
     async def probe(self, credential: Credential) -> Verdict:
-        """What the provider says of a push to a token that nobody has."""
+        """The provider's response to a push to a token that nobody has."""
         sender = providers.open_sender(credential, lambda _: None)
         try:
             return await sender.probe()

@@ -1,4 +1,4 @@
-"""The alert throttle: what somebody should look at is said once a minute, and not once a push."""
+"""The alert throttle: an alert is logged once a minute, not once a push."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Cancellations: what a worker heard that makes pushes in its hands unwanted, before they left.
+"""Cancellations: notifications that make a worker's unsent pushes unwanted.
 
-Their message is cancelled or paused, or their device is gone or somebody else's by now. What has left already cannot be
-taken back; what has not goes into the queue again, where prepare looks at it again.
+Their message is cancelled or paused, or their device was deleted or moved. Sent pushes cannot be withdrawn; unsent
+ones go back into the queue, where the prepare stage checks them again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ MOST_REMEMBERED = 10_000
 
 
 class Cancellations:
-    """What was heard, remembered for as long as something may be under way that was read before.
+    """Notifications, remembered for as long as older reads may be in progress.
 
     Attributes:
-        halted: some message was halted, or goes on, and nobody has looked yet which.
-        halts: how often that was.
+        halted: a message was halted or resumed, and the worker has not checked yet which.
+        halts: how often that happened.
     """
 
     def __init__(self, *, most: int = MOST_REMEMBERED, remembered_s: float = REMEMBERED_S) -> None:
@@ -33,7 +33,7 @@ class Cancellations:
         self._missed_at = float("-inf")
 
     def on_halted(self, _: str) -> None:
-        """Some message was halted, or goes on."""
+        """A message was halted or resumed."""
         self.halts += 1
         self.halted.set()
 
@@ -53,5 +53,5 @@ class Cancellations:
         return gone
 
     def is_stale(self, device: DeviceId, read_at: float) -> bool:
-        """Whether what was read of a device (at this second of the monotonic clock) may not be so any more."""
+        """Whether a device, read at this second of the monotonic clock, may have changed since."""
         return self._missed_at >= read_at or self._gone.get(device, float("-inf")) >= read_at

@@ -30,7 +30,7 @@ IDLE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a claim gave: batches, with every device as it was at `read_at`, a monotonic second, or later."""
+    """The result of a claim: batches, with every device as of `read_at` (monotonic seconds), or later."""
 
     batches: Sequence[ClaimedBatch]
     read_at: float
@@ -62,7 +62,7 @@ class ClaimStage:
         self._lease_s = lease_s
 
     async def claim(self) -> Claimed | None:
-        """What there is room for, without what is in hand already; None when there was nothing to be had."""
+        """Claim what there is room for, beside what is in hand already; None without due batches."""
         devices = self._max_unsettled - self._in_hand.unsettled
         if devices <= 0:
             return None
@@ -81,7 +81,7 @@ class ClaimStage:
     async def wait(self) -> None:
         """Until there is news, room, or something is due."""
         if self._in_hand.unsettled + KEPT_FOR_URGENT >= self._max_unsettled:
-            # What is due may be a broadcast, for which there is no room; what is urgent tells of itself.
+            # Due batches may be a broadcast, for which there is no room; urgent ones notify.
             await self.pause(1.0)
             return
         now = time.monotonic()

@@ -32,7 +32,7 @@ class DeviceOrder(Generic[P]):
         return False
 
     def withdraw(self, unwanted: Callable[[P], bool]) -> list[P]:
-        """Take back pushes that wait for their turn."""
+        """Withdraw pushes that wait for their turn."""
         taken: list[P] = []
         for device, waiting in self._waiting.items():
             if waiting and any(map(unwanted, waiting)):
@@ -41,7 +41,7 @@ class DeviceOrder(Generic[P]):
         return taken
 
     def end(self, heard: Iterable[P]) -> list[P]:
-        """These are over; returns what waited for their devices, and goes now."""
+        """Finish these pushes; returns those that waited for their devices, and leave now."""
         following = []
         for push in heard:
             waiting = self._waiting.pop(push.device_id, None)

@@ -30,7 +30,7 @@ class Expire:
 
 
 class Stop(msgspec.Struct, frozen=True, gc=False):
-    """The message is not sent on, for this reason code: it is malformed or unreadable; `detail` is what is known of it."""
+    """The message stopped for this reason code: it is malformed or unreadable; `detail` is what is known about it."""
 
     reason: str
     detail: str | None = None
@@ -59,7 +59,7 @@ Fate: TypeAlias = Skip | Expire | Stop | Wait | Later | Go
 
 
 def decide(target: Target, message: MessageToSend, ways: RouteTable[Route], now: datetime) -> Fate:
-    """What becomes of a target at the last hop; the first thing that stands against sending it names the reason."""
+    """The decision on a target at the final check; the first obstacle is the reason."""
     if message.cancelled:
         return Skip(SkipReason.CANCELLED)
     if message.paused and now < message.expires_at:

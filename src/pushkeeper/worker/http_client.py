@@ -1,4 +1,4 @@
-"""Connections to addresses that users name: checked by `core.destination`, and pinned to what was checked."""
+"""Connections to addresses that users configure: checked by `core.destination`, and pinned to the checked address."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Checked(httpcore.AsyncNetworkBackend):
 
 
 class _SystemResolver:
-    """What the system says of a name: its files, its name servers."""
+    """Resolve a name by the system: its files, its name servers."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(_MOST_LOOKUPS)
@@ -126,5 +126,5 @@ class _SystemResolver:
 
 
 def _own_addresses() -> frozenset[str]:
-    """The addresses of this machine's interfaces: who is called there is behind our own firewall."""
+    """The addresses of this machine's interfaces: they are behind our own firewall."""
     return frozenset(one.address for addresses in psutil.net_if_addrs().values() for one in addresses)

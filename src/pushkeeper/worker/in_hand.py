@@ -49,16 +49,16 @@ class InHand:
         return {(work.batch.workspace_id, work.batch.message_id) for work in self._works.values()}
 
     def add(self, works: Iterable[Work]) -> None:
-        """Add what was claimed; without those that are for no device at all."""
+        """Add claimed batches; except those without any device."""
         self._works |= {work.batch.claim.batch_id: work for work in works if work.unsettled}
 
     def claimed_again(self, batch: ClaimedBatch) -> bool:
-        """Whether a batch was here already, and came again as its lease had run out: it goes on under the new claim."""
+        """Whether a batch was here already, and was claimed again after its lease expired: it continues under the new claim."""
         work = self._works.get(batch.claim.batch_id)
         if work is not None:
             work.batch = replace(work.batch, claim=batch.claim)
         return work is not None
 
     def remove_settled(self) -> None:
-        """Let go of batches of which nothing is left to be settled."""
+        """Drop batches that are completely settled."""
         self._works = {batch_id: work for batch_id, work in self._works.items() if work.unsettled}

@@ -38,13 +38,13 @@ class Quota:
         return 0.0 if now - self.sent_at > COLD_AFTER_S else now - self.warm_since
 
     def per_s(self, now: float) -> float:
-        """What was sent in a second, of late."""
+        """The recent rate per second."""
         return self.sent.total(now) / 5.0
 
 
 @dataclass(slots=True)
 class Look:
-    """What a lane lets through, as it was found for one moment: many pushes are looked at in the same."""
+    """What a lane lets through at one moment: many pushes share it."""
 
     at: float
     opens_in_s: float

@@ -1,8 +1,8 @@
-"""Lanes: what this worker may send on each route now, and what the answers say of it.
+"""Lanes: what this worker may send on each route now, and what responses imply for it.
 
-The rules are `core/delivery/rate_limit.py` and `core/delivery/refusal_guard.py`; here is the little state that they are applied to. What all workers
-must know (paused, throttled, proved) is in PostgreSQL: a lane is told of it by `refresh`, and only forestalls it.
-Whatever has to be written comes out of `take_changes`, and is written with the pushes that it was learned from.
+The rules are `core/delivery/rate_limit.py` and `core/delivery/refusal_guard.py`; here is the state that they apply
+to. State of all workers (paused, throttled, verified) is in PostgreSQL: `refresh` passes it to a lane, which only
+anticipates it. `take_changes` returns what has to be written, with the pushes that caused it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # second's work at most, and a lane that does not answer cannot fill the worker's memory.
 LEAST_UNSETTLED = 500
 URGENT_BESIDES = 500
-# So many devices refused for speed within so long are the project's limit, not theirs.
+# This many throttled devices within this time mean the project's limit, not theirs.
 THROTTLED_DEVICES = 3
 THROTTLED_WITHIN_S = 10.0
 REST_S = 60.0
@@ -65,7 +65,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """A route, or all of its credential (`whole`), is to rest and then go on slowly."""
+    """A route, or all of its credential (`whole`), has to rest and then resume slowly."""
 
     route: Route
     whole: bool
@@ -111,7 +111,7 @@ class Lanes:
         return {lane.route.workspace_id for lane in self._lanes.values()}
 
     def refresh(self, routes: Iterable[Route]) -> list[Route]:
-        """Take in how routes stand for all workers; returns those that have newly stopped."""
+        """Update the lanes from the routes; returns those that have newly stopped."""
         stopped = []
         for route in routes:
             lane = self._lanes.get(route.route_id)
@@ -121,7 +121,7 @@ class Lanes:
             if route.paused_at and not lane.route.paused_at:
                 stopped.append(route)
             if lane.route.paused_at and not route.paused_at:
-                # An operator, or a probe, has answered what the pause asked.
+                # An operator, or a probe, has resolved the pause.
                 lane.guard, lane.tripped, lane.noticed, lane.closed_until = RefusalGuard(), False, False, 0.0
             lane.route, lane.looked = route, None
             lane.accepted = lane.accepted or route.accepted_at is not None
@@ -145,7 +145,7 @@ class Lanes:
         return {route_id: self._room(lane, now) for route_id, lane in self._lanes.items()}
 
     def opens_in_s(self, now: float) -> float | None:
-        """When the next of the lanes that are closed for a while opens again; None when there is none."""
+        """When the next throttled lane opens again; None without one."""
         waits = [wait for lane in self._lanes.values() if (wait := self._look(lane, now).opens_in_s)]
         return min(waits, default=None)
 
@@ -175,7 +175,7 @@ class Lanes:
         return 0.0
 
     def settled(self, route: RouteId) -> None:
-        """A push that was let go is written, or given up."""
+        """A dispatched push is written, or dropped."""
         self._lanes[route].unsettled -= 1
 
     def _room(self, lane: Lane, now: float) -> int:
@@ -242,7 +242,7 @@ class Lanes:
         return True
 
     def stop(self, route: RouteId, held: Held, verdict: Verdict, now: float) -> None:
-        """A push is held for its route's credentials, or its server's: nothing more leaves until that is mended."""
+        """A push is on hold for its route's credentials, or its endpoint: the route stops until that is fixed."""
         lane, whole = self._lanes[route], held.scope is Scope.CREDENTIAL
         if not self._close(lane, now, whole=whole):
             return
@@ -315,7 +315,7 @@ class Lanes:
             self._alarms.append(Alarm(lane.route, "wave", "most devices are refused as gone"))
 
     def take_changes(self) -> tuple[list[Pause], list[Rest], list[Alarm]]:
-        """What is to be written, once."""
+        """The changes to write, once."""
         news = (self._pauses, self._rests, self._alarms)
         self._pauses, self._rests, self._alarms = [], [], []
         return news
@@ -326,7 +326,7 @@ class Lanes:
         return closed
 
     def take_results(self) -> dict[RouteKey, dict[Result, int]]:
-        """What came of each route's pushes since the last time."""
+        """The results of each route's pushes since the last time."""
         found = {}
         for lane in self._lanes.values():
             if lane.results:

@@ -34,7 +34,7 @@ _NO_PROVIDER = "none"
 
 
 class WorkerMetrics:
-    """Counts of one worker. Of a route they go by its number: its names are looked up by whoever shows them."""
+    """The metrics of one worker. Routes are labelled by number: readers look up their names."""
 
     def __init__(self) -> None:
         self._meters = Meters()
@@ -51,7 +51,7 @@ class WorkerMetrics:
     # What happens.
 
     def claimed(self, batches: Sequence[ClaimedBatch], *, took_s: float, now: datetime) -> None:
-        """The queue was asked, and gave these."""
+        """The queue was polled, and returned these."""
         self._claims.observe(took_s)
         for batch in batches:
             late_s = max((now - batch.due_at).total_seconds(), 0.0)
@@ -87,15 +87,15 @@ class WorkerMetrics:
         self._meters.count(Metric.JOB_ATTEMPTS, kind, outcome).value += 1
 
     def failed(self, task: str, reason: str) -> None:
-        """A task of the worker failed, and goes on: `not_now` the database's doing, or `unexpected`."""
+        """A task of the worker failed, and continues: `not_now` because of the database, or `unexpected`."""
         self._meters.count(Metric.TASK_FAILURES, task, reason).value += 1
 
-    # What is told.
+    # Publishing.
 
     def changed(self, lanes: Lanes, unsettled: int, *, now: float, new: bool) -> list[MetricSample]:
-        """What changed since it was last told; all of it that is not told yet if the database does not know this worker.
+        """What changed since the last publication; everything unpublished if the database does not know this worker.
 
-        A worker that it forgot meanwhile has left what it told until then to all workers: it goes on from there.
+        A forgotten worker's published counts were added to those of all workers: it continues from there.
         """
         base = self._published if new else self._base
         published = {} if new else self._published

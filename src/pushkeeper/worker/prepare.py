@@ -1,4 +1,4 @@
-"""Prepare, the second stage: looks at every target once more, and renders the message for those that may be sent to."""
+"""Prepare, the second stage: checks every target again, and renders messages for those to send to."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ class PrepareStage:
         await self._drop_empty(works)
         messages = await self._read(claimed.batches)
         looked_at = [(work, messages[work.batch.message_id]) for work in works]
-        # From here on nothing waits: what is heard of a device or a message later finds these pushes at the next stage.
+        # Nothing awaits from here on: later notifications about a device or a message find these pushes at the next
+        # stage.
         moment = Moment(datetime.now(UTC), time.monotonic(), claimed.read_at)
         results: list[PushResult] = []
         pushes: list[ClaimedPush] = []
@@ -107,12 +108,12 @@ class PrepareStage:
         return Prepared(works, pushes, results)
 
     async def _drop_empty(self, works: Sequence[Work]) -> None:
-        """A batch without a single target (a person without devices) is over as soon as it is looked at."""
+        """A batch without targets (a person without devices) is settled at once."""
         if empty := [work.batch.claim for work in works if not work.unsettled]:
             await queue.drop_empty(self._database, empty)
 
     async def _read(self, claimed: Sequence[ClaimedBatch]) -> dict[UUID, MessageToSend]:
-        """What the messages say, ready to be rendered; asked again when some are halted meanwhile."""
+        """The messages to render; queried again when some are halted meanwhile."""
         while True:
             halts = self._cancellations.halts
             messages = await queue.messages(

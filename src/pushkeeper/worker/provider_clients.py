@@ -106,7 +106,7 @@ class ProviderClients:
         return None
 
     def withdraw(self, credential_id: int, unwanted: Callable[[Push], bool]) -> int:
-        """Take back pushes that have not left yet; each is answered as not processed. Returns how many."""
+        """Withdraw pushes that have not left yet; each is answered as not processed. Returns how many."""
         opened = self._open.get(credential_id)
         return 0 if opened is None else opened[1].withdraw(unwanted)
 

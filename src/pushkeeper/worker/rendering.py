@@ -62,7 +62,7 @@ class Rendering:
         self._checks = checks
         self._renderer = renderer
         self._said: dict[tuple[UUID, DeviceId], Said | None] = {}
-        # Where what was not rendered in time is told once it is, and until when.
+        # Where late results of rendering are kept, and until when.
         self._late: dict[tuple[UUID, DeviceId], tuple[list[Said | None], int, float]] = {}
         self._speakers: dict[UUID, MessageRenderer] = {}
         self._characters = 0  # of all speakers
@@ -72,7 +72,7 @@ class Rendering:
     async def prepare(
         self, database: Database, claimed: Sequence[ClaimedBatch], messages: Mapping[UUID, MessageToSend]
     ) -> None:
-        """Render the messages for whom they are to be sent to; for nobody, where all are told the same."""
+        """Render the messages for their recipients; once, if all get the same."""
         wordings = {
             message_id: message.wording
             for message_id, message in messages.items()
@@ -149,7 +149,7 @@ class Rendering:
             del self._late[next(iter(self._late))]
 
     def _is_known(self, message_id: UUID, device: DeviceId) -> bool:
-        """Whether this one was asked for before, and has been rendered since or will be."""
+        """Whether this one was requested before, and has been rendered since or will be."""
         key = (message_id, device)
         if (late := self._late.get(key)) is None:
             return False
@@ -205,7 +205,7 @@ class Rendering:
         return self._too_large.get(key) or own
 
     def _on(self, message_id: UUID, content: Content, platform: Platform) -> Content:
-        """What a message that is the same to everybody says on a platform: each time the same object, as it is composed once."""
+        """The content of an unpersonalised message on a platform: the same object each time, as it is composed once."""
         if not content.platforms:
             return content
         key = (message_id, platform)

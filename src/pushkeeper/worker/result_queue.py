@@ -27,7 +27,7 @@ class ResultQueue:
         self._set_or_clear()
 
     def close(self) -> None:
-        """Let whoever waits go on, as nothing more may come."""
+        """Release waiters, as nothing more may come."""
         self._closed = True
         self._set_or_clear()
 
@@ -36,7 +36,7 @@ class ResultQueue:
         await self._wake.wait()
 
     def oldest(self, count: int) -> list[PushResult]:
-        """So many of those that have waited longest; they stay."""
+        """A number of the oldest results; they stay queued."""
         return self._results[:count]
 
     def remove_oldest(self, count: int) -> None:

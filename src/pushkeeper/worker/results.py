@@ -70,8 +70,8 @@ class SetAside(msgspec.Struct, frozen=True, gc=False):
     """The push goes back into the queue, and is due there again later.
 
     Attributes:
-        lane: of its route, which is paused, throttled or full; 0 where it is its broadcast that waits.
-        anew: it takes up a slot of its broadcast's rate once more.
+        lane: of its route, which is paused, throttled or full; 0 if its broadcast waits.
+        takes_new_slot: it uses a new slot of its broadcast's rate.
     """
 
     work: Work
@@ -94,7 +94,7 @@ PushResult: TypeAlias = Answered | NotSent | SetAside
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """What is written together: what came of pushes, and what the lanes learned from it."""
+    """One transaction's content: results of pushes, and what the lanes learned."""
 
     outcomes: Sequence[PushResult]
     pauses: Sequence[Pause] = ()
@@ -128,7 +128,7 @@ def unrecordable(outcome: Answered | SetAside) -> NotSent:
 
 
 def guarded(outcome: PushResult) -> PushResult:
-    """A strike that is not believed, as it came in a wave of them; any other fact as it is."""
+    """A bounce in a wave of rejections is put on hold; any other result is unchanged."""
     match outcome:
         case (
             Answered(decision=Settled(end=End.BOUNCED, certainty=Certainty.AMBIGUOUS))
@@ -182,7 +182,7 @@ def push_row(outcome: PushResult) -> PushRow | None:
 
 
 def _tried(outcome: Answered) -> PushRow | None:
-    """The row of a push that was only tried: nothing was sent, whatever the push service said of it."""
+    """The row of a dry run: nothing was sent, whatever the push service responded."""
     if not _is_over(outcome.decision):
         return None
     push, verdict, batch = outcome.push, outcome.verdict, outcome.work.batch
@@ -304,7 +304,7 @@ def failed_attempt(outcome: PushResult) -> FailedAttempt | None:
     )
 
 
-# Batch, attempts made, second it is due at, lane, and whether it takes up a slot anew.
+# Batch, attempts made, second it is due at, lane, and whether it takes a new slot.
 _Group: TypeAlias = "tuple[int, int, float, RouteId, bool]"
 
 

@@ -75,14 +75,14 @@ class SendStage:
         return {workspace: RouteTable(several) for workspace, several in found.items()}
 
     async def refresh_routes(self, workspaces: Iterable[WorkspaceId]) -> list[Route]:
-        """How these workspaces' routes are set now; what was about to leave on one that has stopped is taken back."""
+        """The current settings of these workspaces' routes; unsent pushes of stopped routes are withdrawn."""
         found = await routes.of_workspaces(self._database, sorted(workspaces))
         for stopped in self._lanes.refresh(found):
             self._withdraw_route(stopped, whole=False)
         return found
 
     async def probe(self) -> None:
-        """Ask the providers of paused routes whether they are well again."""
+        """Probe the providers of paused routes."""
         await upkeep.probe(self._database, self._lanes, self._clients, drain_s=DRAIN_S)
 
     async def aclose(self) -> None:
@@ -96,7 +96,7 @@ class SendStage:
         self._send([push for push in pushes if self._order.take(push)])
 
     def withdraw(self, unwanted: Callable[[ClaimedPush], bool]) -> None:
-        """Take back what has not left: clients answer for theirs, and what waits for its turn goes back into the queue here."""
+        """Withdraw unsent pushes: clients answer for theirs, and pushes waiting here go back into the queue."""
         self._clients.withdraw_everywhere(lambda push: unwanted(_claimed(push)))
         now = datetime.now(UTC)
         for push in self._order.withdraw(unwanted):

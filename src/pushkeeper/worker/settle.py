@@ -36,16 +36,16 @@ CLOSES_WITHIN_S = 5.0
 
 
 class SettleStage:
-    """Takes results; owns what of them is not written yet, and what the lanes learned that is not.
+    """Takes results; owns unwritten results, and unwritten changes of the lanes.
 
     It writes in slices: every 200 ms, and up to 1,000 results in one. Each result stays in the queue until it is written.
 
-    A slice that the database does not take now is tried again after a pause, with half as many results: on a server that
-    cancels what takes long, the smaller slice may pass. A slice of which something is refused is halved too, until the
-    result that is at fault stands alone. One whose own values cannot be stored becomes a record without its words; with any
-    other error it is put aside and tried again later, as that may be nobody's fault but the server's.
+    A slice that the database can't take now is retried after a pause, with half as many results: on a server with a
+    statement timeout, the smaller slice may pass. A rejected slice is halved too, until the result at fault is alone.
+    One whose values cannot be stored becomes a record without its texts; with any other error it is put aside and
+    retried later, as the server may be at fault.
 
-    Where a connection is lost the slice may have been committed. The server is asked, before anything else is written.
+    If a connection is lost, the slice may have been committed. The server is asked before anything else is written.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class SettleStage:
 
     @property
     def waits(self) -> bool:
-        """Whether there are results that could not be written at the last attempt: nothing more is to be claimed now."""
+        """Whether results could not be written at the last attempt: nothing more is claimed meanwhile."""
         return self._backoff.failures > 0 and bool(self._results)
 
     def close(self) -> None:
@@ -129,10 +129,10 @@ class SettleStage:
         return isinstance(outcome, Answered) and self._lanes[outcome.route.route_id].guarded
 
     async def _has_learned(self, attempt: Attempt) -> bool:
-        """Whether it is known now what became of an attempt of which the answer was lost.
+        """Whether the result of an attempt with a lost response is known now.
 
-        What was committed is written once more, which changes nothing: a crash may have taken the transaction, and another
-        one have its number. What was told of routes is not.
+        A committed slice is written again, which changes nothing: a crash may have lost the transaction, and another
+        one have its number. Changes of routes are not.
         """
         assert attempt.transaction is not None  # noqa: S101 - there is no doubt without
         with isolated() as tried:
@@ -168,9 +168,9 @@ class SettleStage:
         self._in_hand.remove_settled()
 
     async def _pause(self, error: Exception) -> None:
-        """Let some time pass before the next attempt; while closing, not for long.
+        """Pause before the next attempt; while closing, only briefly.
 
-        What is given up then was not acknowledged to anybody: its batch comes back with its lease, and is sent again.
+        What is dropped then was not acknowledged to anybody: its batch returns with its lease, and is sent again.
         """
         pause_s = self._backoff.failed(error)
         if self._give_up_at is None or time.monotonic() + pause_s < self._give_up_at:
@@ -181,7 +181,7 @@ class SettleStage:
         self._release(self._results.oldest(len(self._results)))
 
     async def _single_out(self, outcomes: Sequence[PushResult], error: Exception) -> None:
-        """Something in a slice is refused: halves are tried, until the fact that is at fault stands alone."""
+        """Something in a slice is rejected: halves are tried, until the result at fault is alone."""
         self._refused = True
         if self._unsaid.has_changes:
             await self._write_changes()

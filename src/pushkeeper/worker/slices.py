@@ -1,4 +1,4 @@
-"""Slices: what came of some pushes, written in one transaction."""
+"""Slices: results of some pushes, written in one transaction."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ async def write(database: Database, slice_: Slice, metrics: WorkerMetrics) -> se
 class Attempt:
     """An attempt to write a slice in one transaction.
 
-    Facts of a batch whose claim was lost are dropped: whoever has the claim now settles it.
+    Results of a batch whose claim was lost are dropped: the new holder of the claim settles it.
 
     Attributes:
-        transaction: which it was; None while nothing was written.
-        stopped: the messages that stop by what their devices' providers said.
+        transaction: its ID; None while nothing was written.
+        stopped: messages that stop because of a provider's response.
     """
 
     def __init__(self, slice_: Slice, metrics: WorkerMetrics, *, cautious: bool = False) -> None:
@@ -74,7 +74,7 @@ class Attempt:
             self._by_batch.setdefault(outcome.work.batch.claim.batch_id, []).append(outcome)
 
     async def write(self, database: Database) -> set[UUID]:
-        """Write routes first, then pushes, statuses with their history, what waits, and the batches left over."""
+        """Write routes first, then pushes, statuses with their history, queued pushes, and the remaining batches."""
         await database.in_transaction(self._work)
         self._metrics.settled(self._written, took_s=perf_counter() - self._began_at)
         for outcome in self._written:
@@ -119,7 +119,7 @@ class Attempt:
 
 
 async def _write_pushes(connection: Connection, outcomes: Sequence[PushResult]) -> set[UUID]:
-    """The rows of pushes, and what becomes of their devices; returns the messages that stop by it."""
+    """Write the rows of pushes, and settle their devices; returns the messages that stop."""
     # A device that hears something else too, in the same slice, hears all of it in order.
     mixed = {
         outcome.device_id
@@ -177,7 +177,7 @@ async def _stop_malformed(connection: Connection, outcomes: Sequence[Answered]) 
 
 
 async def _write_routes(connection: Connection, slice_: Slice, outcomes: Sequence[PushResult]) -> None:
-    """What the lanes learned: a route that took a push has proved itself, and what was held until then is believed."""
+    """Changes by the lanes: a route that accepted a push is verified, and its rejections on hold are applied."""
     for pause in slice_.pauses:
         stopped = await routes.pause(
             connection,
@@ -223,10 +223,10 @@ async def _write_held(connection: Connection, outcomes: Sequence[PushResult]) ->
 
 
 async def _write_batches(connection: Connection, outcomes: Sequence[PushResult], requeued: set[int]) -> None:
-    """Take what is settled off the queue.
+    """Remove settled devices from the queue.
 
-    A batch that goes on is left as it is, as whoever might claim it again passes over pushes that have their row; only
-    devices that wait in another batch by now have to leave this one.
+    A remaining batch is left unchanged, as a later claim skips pushes that have their row; only devices that are in
+    another batch by now have to leave this one.
     """
     done: dict[int, tuple[Work, set[DeviceId]]] = {}
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Tasks: what a worker does without end. Whatever one raises is logged and counted, and after a pause it goes on."""
+"""Tasks: a worker's endless loops. An error is logged and counted, and after a pause the task continues."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Task(NamedTuple):
 
 
 class Backoff:
-    """The pauses of one task after failures in a row, each twice as long as the one before."""
+    """The pauses of one task after consecutive failures, each twice as long as the one before."""
 
     def __init__(self, task: str, metrics: WorkerMetrics, *, longest_s: float = LONGEST_PAUSE_S) -> None:
         self._task = task
@@ -91,7 +91,7 @@ def every(
         while True:
             event.clear()
             if (pause_s := await supervised(backoff, job)) is not None:
-                # Not by the event: who is told of much would try again without a pause.
+                # Not by the event: frequent notifications would retry without a pause.
                 await asyncio.sleep(min(pause_s, _in_seconds(seconds)))
                 continue
             backoff.succeeded()
@@ -105,7 +105,7 @@ def every(
 def whenever(
     event: asyncio.Event, name: str, job: Callable[[], Awaitable[None]], metrics: WorkerMetrics
 ) -> Task:
-    """Do a job whenever an event is set, and after a failure once more without that."""
+    """Run a job whenever an event is set, and after a failure again without it."""
     backoff = Backoff(name, metrics)
 
     async def run() -> None:

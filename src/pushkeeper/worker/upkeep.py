@@ -42,12 +42,12 @@ PARTITIONS_S = 3600.0
 
 
 class PeriodicTask(Protocol):
-    """Something that a worker does beside the sending: it looks now and then whether there is anything to do.
+    """A task that a worker runs periodically beside sending.
 
     Attributes:
-        name: what logs and metrics call it.
-        look_every_s: how long from one look to the next, as it is after a look.
-        channel: on which it is told of that; None where nobody tells.
+        name: its name in logs and metrics.
+        look_every_s: seconds until the next run, read after each run.
+        channel: notifications on it trigger a run; None without one.
     """
 
     name: str
@@ -100,14 +100,14 @@ async def beat(
 
 
 async def probe(database: Database, lanes: Lanes, clients: ProviderClients, *, drain_s: float) -> None:
-    """Ask the providers of paused routes whether they are well again; the answer touches no device.
+    """Probe the providers of paused routes; the response changes no device.
 
     Raises:
         Unreachable: the database does not answer.
     """
     for route in await routes.due_probes(database, again_after_s=PROBE_AGAIN_S):
         with isolated(log, "route_not_probed", route=route.name):  # the others are
-            # Nobody else asks for this route for minutes: the answer is not given up for a database that is away.
+            # Nobody else probes this route for minutes: the result is not dropped when the database is unavailable.
             await until_done(partial(_probe, database, lanes, clients, route, drain_s))
 
 
@@ -118,7 +118,7 @@ async def _probe(
     if await clients.ready(route, drain_s=drain_s) is not None:
         return
     verdict = await clients[route.credential_id].probe()
-    # That a made-up token is refused is what a route that is well says.
+    # A rejected made-up token means that the route works.
     well = isinstance(verdict.outcome, Accepted | Refused)
     log.info("route_probed", route=route.name, well=well, code=verdict.code, reason=verdict.reason)
     if well:

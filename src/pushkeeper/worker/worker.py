@@ -1,14 +1,14 @@
-"""The worker: four stages in a row, and what goes on beside them.
+"""The worker: four stages in a row, and periodic tasks.
 
     claim ──Claimed──▶ prepare ──pushes──▶ send ──┐
                           └───────results─────────┴──▶ settle
 
-`claim.py` takes batches off the queue and keeps their leases; `prepare.py` looks at every target once more and renders;
-`send.py` hands pushes to the providers' clients and makes results of their answers; `settle.py` writes results. No stage
-knows the one before it, or what runs them: what a stage gives on, it returns, or puts into the queue of results.
+`claim.py` takes batches off the queue and keeps their leases; `prepare.py` checks every target again and renders;
+`send.py` hands pushes to the providers' clients and turns their responses into results; `settle.py` writes results. No stage
+knows the one before it, or what runs them: a stage returns its output, or puts it into the queue of results.
 
-Three things are shared, and call nobody: what is in hand (`in_hand.py`), what the routes let through (`lanes.py`), and what
-was heard of halted messages and of devices that are gone (`cancellations.py`).
+Three objects are shared: batches in hand (`in_hand.py`), the limits of routes (`lanes.py`), and notifications about
+halted messages and deleted devices (`cancellations.py`).
 """
 
 from __future__ import annotations
@@ -159,14 +159,14 @@ class Worker:
                 self._interrupted = True
                 await self._claim.pause(1.0)
             elif (pause_s := await supervised(backoff, self._claim_and_send)) is not None:
-                self._interrupted = True  # what was claimed comes back with its lease
+                self._interrupted = True  # claimed batches return with their lease
                 await self._claim.pause(pause_s)
             else:
                 backoff.succeeded()
 
     async def _claim_and_send(self) -> None:
         if self._interrupted:
-            # Claims whose leases ran out are ours as long as nobody else has them.
+            # Claims with expired leases are ours until somebody else has them.
             await self._renew()
             self._interrupted = False
         claimed = await self._claim.claim()
@@ -224,7 +224,7 @@ class Worker:
     # In the background.
 
     async def _refresh_routes(self) -> None:
-        """Obey what another worker or an operator says of a route, as soon as it is committed."""
+        """Apply the state of a route that another worker or an operator set, as soon as it is committed."""
         await self._send.refresh_routes(self._lanes.workspaces)
         self._claim.wake.set()
 

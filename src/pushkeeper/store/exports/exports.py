@@ -121,7 +121,7 @@ async def claimed(connection: Connection, claim: Claim) -> Export:
 
 
 async def begin(connection: Connection, claim: Claim) -> Export:
-    """The same, of which nothing is written: an attempt before this one may have left some."""
+    """The export, without its text: an earlier attempt may have left some."""
     export = await claimed(connection, claim)
     await connection.execute(SQL["clear"], claim.workspace_id, claim.item_id)
     return export
@@ -147,7 +147,7 @@ async def part(database: Database, workspace: WorkspaceId, export_id: int, numbe
 async def people(
     connection: Connection, workspace: WorkspaceId, node: Node, *, after: int, limit: int
 ) -> list[Row]:
-    """The people of whom a filter is true and whose keys come after this one, whole, in their order."""
+    """People who match a filter and whose keys come after this one, whole, in their order."""
     where = filter_sql.condition(node, first=4, now=datetime.now(UTC))
     query = SQL["people"].replace("{condition}", where.sql)
     found: list[Row] = await connection.fetch(query, workspace, after, limit, *where.parameters)
@@ -157,7 +157,7 @@ async def people(
 async def happened(
     connection: Connection, workspace: WorkspaceId, deliveries: Sequence[DeliveryId]
 ) -> list[Row]:
-    """What happened to these deliveries, and when, and to whom they went; in their order."""
+    """What happened to these deliveries, when, and to which people; in their order."""
     rows = [(one.message_id, one.person_id) for one in deliveries]
     found: list[Row] = await connection.fetch(SQL["happened"], workspace, *columns(rows, 2))
     return found

@@ -56,7 +56,7 @@ where workspace_id = $1 and export_id = $2 and claim_id = $3 and state = 'pendin
 select text from export_parts where workspace_id = $1 and export_id = $2 and part = $3;
 
 -- name: people
--- A page of the people of whom a condition (store/audiences/filter_sql.py) is true, by their keys, whole.
+-- A page of people who match a condition (store/audiences/filter_sql.py), by key, whole.
 select p.person_id, p.attributes, p.unsubscribed, p.created_at,
     (select value from identifiers i
         where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,

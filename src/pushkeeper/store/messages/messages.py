@@ -1,4 +1,4 @@
-"""Messages: put into the queue, and what came of them."""
+"""Messages: queueing them, and their outcomes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRecord:
-    """What came of a message at one device; `token` and `platform` are None once the device is gone or moved."""
+    """The outcome of a message at one device; `token` and `platform` are None if the device was deleted or moved."""
 
     device_id: DeviceId
     token: str | None
@@ -83,9 +83,10 @@ class PushRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
-    """A message for one person. `waiting`: not all of it is settled; `held_reason`: why it cannot be.
+    """A message for one person. `waiting`: some devices are not processed; `held_reason`: why they wait.
 
-    `is_text_retained`: the content is what was sent, the same to everybody; of what is rendered for each, no text is kept.
+    `is_text_retained`: `content` is the text that was sent, the same for everybody; texts rendered per recipient are
+    not stored.
     """
 
     message_id: UUID
@@ -120,7 +121,7 @@ def new_id() -> UUID:
 
 
 async def insert(connection: Connection, messages: Sequence[NewMessage]) -> None:
-    """Write messages and their batches; workers hear of it at the commit."""
+    """Write messages and their batches; workers are notified at the commit."""
     rows = [
         (
             m.message_id,
@@ -172,7 +173,7 @@ async def count_malformed(
 async def delivery(
     database: Database, workspace: WorkspaceId, delivery_id: DeliveryId
 ) -> DeliveryRecord | None:
-    """What is known of a message for one person."""
+    """A message for one person."""
     message_id, person_id = delivery_id.message_id, delivery_id.person_id
     row = await database.of(workspace).row(SQL["delivery"], workspace, message_id, person_id)
     if row is None:
@@ -205,14 +206,14 @@ async def of_person(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveriesFilter:
-    """A page of a workspace's deliveries after one of them, by when they were made and by what came of them.
+    """A page of a workspace's deliveries after one of them, by creation time and outcome.
 
     Attributes:
         after_message, after_device: where the page before ended.
         metric: one that happened to each; None: any.
-        template_id: from which they were made; None: any.
-        messages: which they belong to; None: any.
-        drafts: only those that are drafts, or were.
+        template_id: their template; None: any.
+        messages: their messages; None: any.
+        drafts: only present and former drafts.
     """
 
     after_message: UUID
@@ -282,5 +283,5 @@ async def forget_contents(database: Database) -> None:
 
 
 async def answers(database: Database, workspace: WorkspaceId, *, days: int) -> list[AnswerCount]:
-    """What came of the pushes of the last so many days, the most frequent first."""
+    """Outcomes of the last days, most frequent first."""
     return [AnswerCount(**row) for row in await database.of(workspace).rows(SQL["answers"], workspace, days)]

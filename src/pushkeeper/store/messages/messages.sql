@@ -55,7 +55,7 @@ from messages m
 where m.workspace_id = $1 and m.message_id = $2 and (m.person_id is null or m.person_id = $3);
 
 -- name: pushes
--- What came of a message at each device of one person.
+-- The outcome of a message at each device of one person.
 select p.device_id, d.token, d.platform, p.ending, push_reason(p.ending, p.provider, p.reason) as reason, p.provider, p.provider_status, p.provider_reason, p.detail,
     p.attempts, p.settled_at
 from pushes p left join devices d using (workspace_id, device_id, person_id)
@@ -79,7 +79,7 @@ either as (
 select message_id, person_id from either order by message_id desc, person_id limit $6;
 
 -- name: answers
--- What the push services answered to the pushes of the last so many days, and what was not sent at all.
+-- Outcomes of the last days: responses of the push services, and skipped pushes.
 select provider, provider_status, provider_reason, ending, push_reason(ending, provider, reason) as reason,
     count(*) as pushes
 from pushes

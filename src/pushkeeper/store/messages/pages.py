@@ -30,12 +30,12 @@ FIRST = UUID(int=(1 << 128) - 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownMessage:
-    """A message: to one person, with what came of it there; or to many.
+    """A message: to one person, with its outcome; or to many.
 
     Attributes:
         metrics: counts of its pushes by outcome, for a message to one person.
-        devices: for how many devices it was planned, where it is to many.
-        delivery_id: the delivery that it is, where it is to one person.
+        devices: planned devices, of a message to many.
+        delivery_id: of a message to one person.
     """
 
     delivery_id: DeliveryId | None
@@ -89,7 +89,7 @@ class OwnDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesFilter:
-    """Which messages are asked for; what is None is not asked for.
+    """A filter of messages; None is no condition.
 
     Attributes:
         metric: what came of at least one push of it.

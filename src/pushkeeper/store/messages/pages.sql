@@ -1,14 +1,14 @@
 -- Messages as one pages through them, the newest first; and the deliveries of one that went to many.
 
 -- name: bound
--- The message that stands so many after another: as far as one page looks.
+-- The message at an offset after another one: the end of one slice.
 select message_id from messages where workspace_id = $1 and message_id < $2
 order by message_id desc
 offset $3::int - 1 limit 1;
 
 -- name: page
--- Messages after one of them and up to another, with whom each is for and what came of it; only those of a metric, a kind
--- or a template, or made before a time, where that is asked for.
+-- Messages after one of them and up to another, with recipient and outcome; optionally only those of a metric, a kind or
+-- a template, or created before a time.
 select m.message_id, m.kind, coalesce(m.content ->> 'title', m.content ->> 'message', '') as title, m.created_at,
     m.send_at, m.template_id, m.drafted, m.person_id,
     (select value from identifiers i
@@ -71,7 +71,7 @@ order by b.message_id desc
 limit $3;
 
 -- name: own
--- Deliveries with what each says and what came of it, the newest first.
+-- Deliveries with content and outcome, newest first.
 select m.message_id, g.person_id, m.kind, coalesce(m.content ->> 'title', m.content ->> 'message', '') as title,
     m.created_at, (
         select coalesce(jsonb_object_agg(metric, pushes), '{}') from (
@@ -93,7 +93,7 @@ from messages m left join broadcasts b using (workspace_id, message_id)
 where m.workspace_id = $1 and m.message_id = $2;
 
 -- name: bound_of_message
--- The push that stands so many after another of its message.
+-- The push at an offset after another one of its message.
 select device_id from pushes
 where workspace_id = $1 and message_day = $2 and message_id = $3 and device_id > $4
 order by device_id

@@ -1,4 +1,4 @@
-"""Readers: what is known of those whom a message is rendered for."""
+"""Render contexts: the data of recipients for whom a message is rendered."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RenderContexts:
     unreadable: AbstractSet[object] = frozenset()
 
     def of(self, message_id: UUID, person: PersonId, device: DeviceId) -> RenderContext:
-        """Whoever reads this message on this device; nothing is known of one who is gone."""
+        """The context of a message on this device; empty for a deleted one."""
         return RenderContext(
             person=self.people.get(person, {}),
             device=self.devices.get(device, {}),
@@ -59,7 +59,7 @@ async def of(
     devices: Collection[tuple[WorkspaceId, DeviceId]],
     events: Mapping[UUID, str],
 ) -> RenderContexts:
-    """What is known of people, for a message each, and of devices; `events` are what some messages speak of, by name."""
+    """The data of people, for a message each, and of devices; `events` are the event names that messages use."""
     persons = sorted({(workspace, person) for workspace, _, person in wanted})
     people = await database.rows(SQL["people"], *columns(persons, 2))
     told = await database.rows(SQL["told"], *columns(sorted(wanted), 3))
@@ -151,7 +151,7 @@ def _did(row: Row) -> Mapping[str, Any]:
 
 
 def _text(key: object) -> str:
-    """A key as it is recorded: hexadecimal for a device, a number for a person."""
+    """A key in readable form: hexadecimal for a device, a number for a person."""
     match key:
         case bytes():
             return key.hex()

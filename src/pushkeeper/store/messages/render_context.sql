@@ -1,4 +1,4 @@
--- What is known of those whom a message is rendered for.
+-- The data of recipients for whom a message is rendered.
 
 -- name: people
 -- People's attributes, and what they are known by.
@@ -10,7 +10,7 @@ select p.person_id, p.attributes,
 from unnest($1::bigint[], $2::bigint[]) as k (workspace_id, person_id) join people p using (workspace_id, person_id);
 
 -- name: told
--- What the sender of a broadcast tells of one person alone.
+-- The sender's data for one person of a broadcast.
 select b.message_id, p.person_id, p.data
 from unnest($1::bigint[], $2::uuid[], $3::bigint[]) as w (workspace_id, message_id, person_id)
     join broadcasts b using (workspace_id, message_id)

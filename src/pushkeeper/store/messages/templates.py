@@ -51,7 +51,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template(Draft):
-    """A template as it is kept."""
+    """A stored template."""
 
     template_id: int
     created_at: datetime

@@ -22,11 +22,11 @@ select exists (
     where workspace_id = $1 and kind = $2 and lower(trigger_name) = lower($3) and template_id is distinct from $4);
 
 -- name: delete
--- The template is gone; what was sent from it stays.
+-- Delete a template; its messages are kept.
 delete from templates where workspace_id = $1 and template_id = $2 returning template_id;
 
 -- name: all
--- The templates of a workspace, of one kind or number where that is said, the oldest first.
+-- The templates of a workspace, optionally of one kind or number, oldest first.
 select template_id, kind, name, trigger_name, description, content, translations, when_undefined, send_to_unsubscribed,
     audience, created_at, updated_at
 from templates

@@ -48,7 +48,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivitiesPage:
-    """A page of activities before a time and id, of one type or name where that is said."""
+    """A page of activities before a time and ID, optionally of one type or name."""
 
     before: datetime
     before_id: str
@@ -76,12 +76,12 @@ async def of_person(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A page of what happened in a workspace.
+    """A page of a workspace's activities.
 
     Attributes:
         activities: each with the person that it belongs to now, None if they were deleted.
-        following: the time and id before which the next page begins; None: there is no more. A page that looked at many
-            activities of other kinds may have fewer than were asked for, and be followed all the same.
+        following: the time and id before which the next page begins; None: it is the last. A page that scanned many
+            activities of other kinds may be shorter than its limit, and still not the last.
     """
 
     activities: list[tuple[Activity, PersonId | None]]

@@ -1,8 +1,8 @@
 -- Activities: what a person did and what happened to them, from all the places that know of it.
 
 -- name: of_person
--- A page of what a person (and whoever was merged into them) did and what happened to them, the newest first, before a
--- time and id; each source gives no more than the page may hold.
+-- A page of activities of a person (and of people merged into them), newest first, before a time and id; each source
+-- gives no more than the page may hold.
 with them as (
     select $1::bigint as workspace_id, $2::bigint as person_id
     union all select workspace_id, former_id from merged_people where workspace_id = $1 and person_id = $2

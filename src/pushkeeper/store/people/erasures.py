@@ -60,13 +60,13 @@ class RequestedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What is known of an erasure, without whom it was about.
+    """An erasure, without the person's identity.
 
     Attributes:
-        hashes: keyed hashes of what the person was known by (core/identifier_hash.py).
-        counts: how many rows were deleted or made anonymous so far, by kind.
-        done_at: None while something may be left.
-        failure: why the last look failed, if it did.
+        hashes: keyed hashes of the person's identifiers (core/identifier_hash.py).
+        counts: rows deleted or anonymised so far, by kind.
+        done_at: None while data may be left.
+        failure: why the last pass failed, if it did.
     """
 
     erasure_id: int
@@ -93,9 +93,9 @@ async def begin(
     by: RequestedBy,
     request_id: str,
 ) -> int:
-    """Have all that is left of a person erased, before they are deleted in the same transaction; the receipt's number.
+    """Start erasing a person, before they are deleted in the same transaction; returns the receipt's number.
 
-    `hashes` are those of what they are known by; `request_id` finds who asked for it in the log.
+    `hashes` are those of their identifiers; `request_id` identifies the request in the log.
     """
     begun: int = await connection.fetchval(
         SQL["begin"], workspace, person, by.value, storable(request_id), hashes, os.urandom(32)
@@ -126,7 +126,7 @@ async def workspaces(database: Database) -> list[WorkspaceId]:
 
 
 async def claim(database: Database, workspace: WorkspaceId, *, most: int) -> dict[int, bool]:
-    """Erasures whose turn it is, for this worker; and whether whoever began before they were asked for has ended."""
+    """Erasures that are due, for this worker; and whether all transactions that began before them have ended."""
     rows = await database.of(workspace).rows(SQL["claim"], workspace, most, _CLAIM_S)
     return {row["erasure_id"]: row["alone"] for row in rows}
 
@@ -141,10 +141,10 @@ async def put_off(
 async def look(
     database: Database, workspace: WorkspaceId, claimed: dict[int, bool], *, webhooks_have_s: float
 ) -> list[int]:
-    """Erase all that there is of these now, and return those of which nothing is left, nor can come.
+    """Erase all data of these people that exists now, and return those who have none left and can't get any.
 
-    An erasure is done once a look finds nothing while nobody can be writing of the person any more. Each page is committed
-    by itself, with its count: whoever is killed has done what was done, and the next look goes on.
+    An erasure is done once a pass finds nothing and nobody can be writing about the person any more. Each page is
+    committed with its counts: if the worker is killed, its pages are done, and the next pass continues.
     """
     look_at = _Look(database, workspace, sorted(claimed))
     rows = await database.of(workspace).rows(SQL["under_way"], workspace, look_at.erasure_ids)

@@ -1,8 +1,8 @@
--- Erasures: what is left of people who are gone is deleted, or stands for nobody any more. Each statement takes a page.
--- What is found by an identifier or a device is older than the erasure: whoever has it since is somebody else.
+-- Erasures: remaining data of deleted people is deleted or anonymised. Each statement takes a page. Rows found by an
+-- identifier or a device are older than the erasure: newer ones belong to somebody else.
 
 -- name: begin
--- A person's erasure begins: whom, and what has to be found of them and of those who were merged into them.
+-- Start a person's erasure: their identity, and the keys to find them and people merged into them by.
 insert into erasures (workspace_id, asked_by, request_id, hashes, nonce, counts, person_ids, surrogates, device_ids,
     anonymous_ids, names)
 select $1, $3, $4, $5, $6, jsonb_build_object('people', 1, 'devices', cardinality(d.ids)), p.ids,
@@ -40,8 +40,8 @@ limit $4;
 select distinct workspace_id from erasures where done_at is null and due_at <= now() order by workspace_id;
 
 -- name: claim
--- Erasures whose turn it is, for this worker alone for a while; `alone` says that whoever began before it was asked for
--- has ended. A database that was restored numbers its transactions anew: after a day nobody is left anyway.
+-- Erasures whose turn it is, for this worker alone for a while; `alone`: all transactions that began before the request
+-- have ended. A restored database renumbers its transactions: after a day none is left anyway.
 update erasures x set claimed_until = now() + make_interval(secs => $3), looks = looks + 1
 where x.workspace_id = $1 and x.erasure_id = any (array(
     select erasure_id from erasures
@@ -54,8 +54,8 @@ returning x.erasure_id,
     x.asked_in < pg_snapshot_xmin(pg_current_snapshot()) or x.asked_at < now() - interval '1 day' as alone;
 
 -- name: under_way
--- Of which of these people something may still be written: a worker sends to them, an export that was asked for before is
--- not written yet, or something waits for a webhook.
+-- Which of these people may still get new data: a worker sends to them, an export that was asked for before is not
+-- written yet, or something waits for a webhook.
 with whom as materialized (select * from erasing($1, $2)),
 sending as (
     select b.person_id, b.person_ids from batches b
@@ -69,7 +69,7 @@ where exists (select from sending s where s.person_id = w.person_id or w.person_
     or w.asked_at > (select min(e.created_at) from exports e where e.workspace_id = $1 and e.state = 'pending');
 
 -- name: count
--- So many rows of a kind were erased; whoever erases has them for another while.
+-- Add the erased rows of a kind, and renew the claim.
 update erasures x set claimed_until = now() + make_interval(secs => $5),
     counts = x.counts || jsonb_build_object($4::text, coalesce((x.counts ->> $4)::bigint, 0) + c.n)
 from unnest($2::bigint[], $3::bigint[]) as c (erasure_id, n)
@@ -88,7 +88,7 @@ update erasures set claimed_until = null, failure = $3,
 where workspace_id = $1 and erasure_id = any ($2::bigint[]) and done_at is null;
 
 -- name: batches
--- What is queued for these people is for nobody, whom it will not reach; what a worker holds is left until it is settled.
+-- Queued pushes of these people lose their recipient, and are not sent; claimed ones are left until they are settled.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
     select b.batch_id, b.person_id, b.person_ids, b.device_ids
@@ -118,7 +118,7 @@ returning coalesce(w.erasure_id, (select min(v.erasure_id) from whom v where v.p
     as erasure_id;
 
 -- name: messages
--- What was said to these people alone.
+-- Messages to these people alone.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
     select message_id from messages
@@ -131,7 +131,7 @@ where m.workspace_id = $1 and m.message_id = p.message_id and m.person_id = w.pe
 returning w.erasure_id;
 
 -- name: broadcast_people
--- That they were named for broadcasts, with what was said to them alone.
+-- Their entries in recipient lists of broadcasts, with their data.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
     select p.broadcast_id, p.person_id
@@ -176,7 +176,7 @@ where h.workspace_id = $1 and h.message_id = p.message_id and h.device_id = p.de
 returning w.erasure_id;
 
 -- name: pushes
--- What came of pushes to them is counted as before, and is of nobody.
+-- Outcomes of pushes to them stay counted, without a person.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
     select message_id, device_id, message_day from pushes
@@ -299,7 +299,7 @@ gone as (
 select (select min(n.erasure_id) from named n where n.anonymous_id = g.anonymous_id) as erasure_id from gone g;
 
 -- name: anonymous_devices
--- Devices that were told of by their anonymous ids, and nobody's yet.
+-- Devices registered with their anonymous IDs that have no owner yet.
 with named as (
     select x.erasure_id, a.anonymous_id, x.asked_at
     from erasures x cross join lateral unnest(x.anonymous_ids) as a (anonymous_id)
@@ -319,7 +319,7 @@ gone as (
 select (select min(n.erasure_id) from named n where n.anonymous_id = g.anonymous_id) as erasure_id from gone g;
 
 -- name: outbox
--- What is told of them to webhooks, once those had their time; never what is being posted at this moment.
+-- Their queued webhook events, once webhooks had their time; never those that are being posted right now.
 with whom as materialized (select * from erasing($1, $2)),
 free as materialized (
     select webhook_id, disabled from webhooks
@@ -338,7 +338,7 @@ where o.workspace_id = $1 and o.webhook_id = p.webhook_id and o.outbox_id = p.ou
 returning p.erasure_id;
 
 -- name: webhook_calls
--- That webhooks were told of them.
+-- Webhook calls about them.
 with whom as materialized (select * from erasing($1, $2)),
 page as (
     select webhook_id, call from webhook_calls
@@ -351,7 +351,7 @@ where c.workspace_id = $1 and c.webhook_id = p.webhook_id and c.call = p.call an
 returning w.erasure_id;
 
 -- name: notes
--- What was said of their relationships.
+-- Notes about their relationships.
 with named as (
     select x.erasure_id, x.asked_at, jsonb_build_object('identifiers', n.name) as one
     from erasures x cross join lateral jsonb_array_elements(x.names) as n (name)
@@ -369,7 +369,7 @@ where o.workspace_id = $1 and o.note_id = p.note_id
 returning (select min(n.erasure_id) from named n where o.said @> n.one) as erasure_id;
 
 -- name: relationships
--- What was said of objects, without their relationships to these people.
+-- Notes about objects, without their relationships to these people.
 with named as (
     select x.erasure_id, x.asked_at, jsonb_build_object('identifiers', n.name) as one
     from erasures x cross join lateral jsonb_array_elements(x.names) as n (name)
@@ -418,7 +418,7 @@ where u.workspace_id = $1 and u.table_name = p.table_name and u.key = p.key
 returning p.erasure_id;
 
 -- name: audit
--- Where the log of what users did names them or their devices, it says that somebody was meant.
+-- Audit lines that name them or their devices keep a placeholder.
 with marks as (
     select x.erasure_id, x.asked_at, m.mark, m.whole
     from erasures x cross join lateral (

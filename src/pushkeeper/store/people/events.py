@@ -70,7 +70,7 @@ async def claim(
 
 
 async def drop_anonymous(connection: Connection, claims: Sequence[tuple[WorkspaceId, str]]) -> None:
-    """Let nobody get the earlier events and devices of these anonymous ids."""
+    """Detach the earlier events and devices of these anonymous IDs, so that nobody gets them."""
     await connection.execute(SQL["detach"], *columns(claims, 2))
     await connection.execute(SQL["drop_devices"], *columns(claims, 2))
 
@@ -90,19 +90,19 @@ async def keep_devices(connection: Connection, told: Sequence[tuple[WorkspaceId,
 
 
 async def forget_devices(connection: Connection, gone: Sequence[tuple[WorkspaceId, DeviceId]]) -> None:
-    """Forget what was told of these devices before they were anybody's."""
+    """Delete these devices' registrations by anonymous people."""
     await connection.execute(SQL["forget_devices"], *columns(gone, 2))
 
 
 async def note(connection: Connection, workspace: WorkspaceId, said: dict[str, Any]) -> None:
-    """Keep what is said of objects."""
+    """Store notes about objects."""
     await connection.execute(SQL["note"], workspace, said)
 
 
 async def notes_of(
     database: Database, workspace: WorkspaceId, identifiers: Sequence[dict[str, str]]
 ) -> list[dict[str, Any]]:
-    """What was said of relationships of somebody who has these identifiers, the oldest first."""
+    """Notes about relationships of a person with these identifiers, oldest first."""
     named = [{"identifiers": one} for one in identifiers]
     related = [{"cio_relationships": [one]} for one in named]
     rows = await database.of(workspace).rows(SQL["notes_of"], workspace, [*named, *related])

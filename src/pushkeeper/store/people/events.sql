@@ -27,12 +27,12 @@ where e.workspace_id = a.workspace_id and e.anonymous_id = a.anonymous_id and e.
     and e.received_at > now() - interval '30 days';
 
 -- name: forget_seen
--- What was seen more than a day ago may come again.
+-- Forget IDs of calls that are older than a day.
 -- across workspaces: it is tidied for all.
 delete from seen_once where seen_at < now() - interval '25 hours';
 
 -- name: keep_device
--- Devices of anonymous ids; the last that was told of a device counts.
+-- Store devices of anonymous IDs; the last registration of a device counts.
 insert into anonymous_devices (workspace_id, device_id, anonymous_id, registration)
 select * from unnest($1::bigint[], $2::bytea[], $3::text[], $4::jsonb[])
 on conflict (workspace_id, device_id) do update set
@@ -41,26 +41,26 @@ on conflict (workspace_id, device_id) do update set
     told_at = now();
 
 -- name: take_devices
--- The devices of these anonymous ids, which are somebody's now.
+-- Take the devices of these anonymous IDs, which now have an owner.
 delete from anonymous_devices d
 using unnest($1::bigint[], $2::text[], $3::bigint[]) as a (workspace_id, anonymous_id, person_id)
 where d.workspace_id = a.workspace_id and d.anonymous_id = a.anonymous_id
 returning a.person_id, d.workspace_id, d.registration;
 
 -- name: detach
--- The last thirty days' events of these anonymous ids are nobody's, whoever identifies with them later.
+-- Detach the last thirty days' events of these anonymous IDs, so that nobody gets them by identifying later.
 update events e set anonymous_id = null
 from unnest($1::bigint[], $2::text[]) as a (workspace_id, anonymous_id)
 where e.workspace_id = a.workspace_id and e.anonymous_id = a.anonymous_id and e.person_id is null
     and e.received_at > now() - interval '30 days';
 
 -- name: drop_devices
--- The devices of these anonymous ids are nobody's.
+-- Delete the devices of these anonymous IDs.
 delete from anonymous_devices d using unnest($1::bigint[], $2::text[]) as a (workspace_id, anonymous_id)
 where d.workspace_id = a.workspace_id and d.anonymous_id = a.anonymous_id;
 
 -- name: forget_devices
--- Devices that nobody is told of by their keys: deleted, or somebody's.
+-- Delete anonymous devices by their keys: they are deleted, or have an owner.
 delete from anonymous_devices d using unnest($1::bigint[], $2::bytea[]) as g (workspace_id, device_id)
 where d.workspace_id = g.workspace_id and d.device_id = g.device_id;
 
@@ -70,9 +70,9 @@ where d.workspace_id = g.workspace_id and d.device_id = g.device_id;
 delete from anonymous_devices where told_at < now() - interval '90 days';
 
 -- name: note
--- What was said of an object, or of relationships to one.
+-- Store a note about an object, or about relationships to one.
 insert into object_notes (workspace_id, said) values ($1, $2);
 
 -- name: notes_of
--- What was said that holds any of this, the oldest first.
+-- Notes that contain any of this, oldest first.
 select said from object_notes where workspace_id = $1 and said @> any ($2::jsonb[]) order by note_id;

@@ -1,4 +1,4 @@
-"""What is told of people and their devices, many calls in one commit: each counts once, in the order of its keys."""
+"""Ingest: updates of people and their devices, many calls in one commit: each is applied once, in the order of its keys."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class PersonUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that tells of a person: attributes, a device, something that they did; or of somebody not known yet.
+    """One call that updates a person: attributes, a device, an event; or an anonymous one.
 
     Attributes:
-        naming: whom it means; None when it names nobody but an anonymous id.
-        anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
-            are assigned to this person, if nobody identified with it before.
-        once: an id of the call, hashed; the same one again changes nothing.
+        naming: the person; None when it has only an anonymous ID.
+        anonymous_id: the owner of the device or event without a naming; with one, its earlier events and devices are
+            assigned to this person, if nobody identified with it before.
+        once: a hashed ID of the call; repeats change nothing.
     """
 
     workspace_id: WorkspaceId
@@ -97,7 +97,7 @@ def keys_of(call: Call) -> Keys:
         return Keys(alone=alone, shared=anonymous + once, within=own, owner=workspace)
     alone += anonymous
     people_keys: tuple[Hashable, ...] = tuple((workspace, *i.key) for i in naming.identifiers)
-    # Who is not to be created is looked for when it is their turn; the rest of a group may have made them.
+    # People who may not be created are resolved in their turn: others of the group may create them.
     does_nothing_else = call.change is None and call.registration is None
     if naming.others or not (naming.create or does_nothing_else):
         return Keys(alone=alone + people_keys, shared=once, within=own, owner=workspace)
@@ -163,12 +163,12 @@ def _named_by_device_alone(call: PersonUpdate) -> PersonReference | None:
 
 
 async def write(connection: Connection, calls: Sequence[Call], hashes: IdentifierHashes) -> list[object]:
-    """Write calls, none of which concerns what another has alone; each is answered in its place.
+    """Write calls that don't conflict on exclusive keys; each gets its result, by position.
 
-    An update is answered by the person, None when nobody is meant, or the BadRequest that refuses it; a command by its result.
+    The result of an update is the person, None when nobody matches, or its BadRequest; a command has its own.
 
     Raises:
-        BadRequest: one asks for too much, and has done something else already; or a command refuses.
+        BadRequest: one exceeds a limit, and has written something else already; or a command is rejected.
     """
     namings = {
         p: c.naming for p, c in enumerate(calls) if isinstance(c, PersonUpdate) and c.naming is not None
@@ -218,7 +218,7 @@ async def _ingest(
     done = [
         (update.workspace_id, meant.get(place), update.anonymous_id, update.event)
         for place, update in updates.items()
-        # Whoever is blocked, or was named and is nobody, did nothing.
+        # Blocked people, and namings without a person, have no events.
         if update.event is not None and (place in meant or update.naming is None)
     ]
     if done:
@@ -226,7 +226,7 @@ async def _ingest(
 
 
 async def _unlink_anonymous(connection: Connection, updates: Sequence[PersonUpdate]) -> None:
-    """A device that a person tells of is no longer kept for whoever turns out to be behind an anonymous id."""
+    """A device that a person registers is no longer kept for an anonymous ID."""
     registered = [
         (update.workspace_id, device) for update in updates if (device := _device(update)) is not None
     ]
@@ -245,7 +245,7 @@ async def _claim(connection: Connection, identified: Sequence[tuple[PersonUpdate
 
 
 async def _drop_anonymous(connection: Connection, unresolved: Sequence[PersonUpdate]) -> None:
-    """What came before somebody who is suppressed identified is theirs: the next person must not get it."""
+    """Data from before a suppressed person identified belongs to them: the next person must not get it."""
     claims = [
         (update.workspace_id, update.anonymous_id)
         for update in unresolved
@@ -318,10 +318,10 @@ async def _keep_anonymous(connection: Connection, updates: dict[int, PersonUpdat
 
 
 def _refusal(error: BadRequest, update: PersonUpdate, other_half: object) -> BadRequest:
-    """What is said of a call that asks for too much.
+    """The error of a call that exceeds a limit.
 
-    One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
-    is, by raising.
+    A call that did nothing else has written nothing, so its neighbours stay written. Otherwise the error is raised,
+    and rolls all back.
     """
     did_more = update.once is not None or update.anonymous_id is not None
     if other_half is not None or did_more or (update.naming is not None and update.naming.others):

@@ -45,7 +45,7 @@ class ShownPerson:
 async def page(
     database: Database, workspace: WorkspaceId, node: Node | None, *, after: int, limit: int
 ) -> pagination.Page[ShownPerson, int]:
-    """People of whom a filter is true, after one of them."""
+    """People who match a filter, after one of them."""
     where = filter_sql.condition(node or _EVERYTHING, first=5, now=datetime.now(UTC))
     query = SQL["page"].replace("{condition}", where.sql)
 

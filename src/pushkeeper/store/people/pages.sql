@@ -1,13 +1,13 @@
 -- People as one pages through them, the newest first.
 
 -- name: bound
--- The person who stands so many after another: as far as one page looks.
+-- The person at an offset after another one: the end of one slice.
 select person_id from people where workspace_id = $1 and person_id < $2
 order by person_id desc
 offset $3::int - 1 limit 1;
 
 -- name: page
--- People after one of them and up to another of whom a condition (store/audiences/filter_sql.py) is true.
+-- People after one of them and up to another who match a condition (store/audiences/filter_sql.py).
 select p.person_id, p.unsubscribed, p.created_at,
     (select value from identifiers i
         where i.workspace_id = p.workspace_id and i.person_id = p.person_id and kind = 'id') as id,

@@ -133,7 +133,7 @@ async def update(
         if change.times
     ]
     while waiting:
-        # Two changes of one person (called by id and by email) cannot stand in one statement.
+        # Two changes of one person (called by ID and by email) cannot be in one statement.
         now = {person: (place, change) for place, person, change in reversed(waiting)}
         waiting = [one for one in waiting if now[one[1]][0] != one[0]]
         rows = [
@@ -163,7 +163,7 @@ async def update(
 
 
 def too_much() -> BadRequest:
-    """What is said of a change that would make a person hold more than they may."""
+    """The error of a change that would exceed a person's attribute limit."""
     return BadRequest(
         "attributes",
         f"a person cannot have more than {MAX_ATTRIBUTES}, "
@@ -172,7 +172,7 @@ def too_much() -> BadRequest:
 
 
 async def find(ask: Ask, workspace: WorkspaceId, identifier: Identifier) -> PersonId | None:
-    """Who has this identifier; `ask` is a database's `value`, or a connection's `fetchval`."""
+    """The person with this identifier; `ask` is a database's `value`, or a connection's `fetchval`."""
     if identifier.kind is not IdentifierKind.CIO_ID:
         person = await ask(SQL["find"], workspace, *identifier.key)
     elif identifier.person_id is not None:
@@ -203,7 +203,7 @@ async def read(database: Database, workspace: WorkspaceId, person_id: PersonId) 
 async def read_all(
     database: Database, workspace: WorkspaceId, person_ids: Sequence[PersonId]
 ) -> list[Person]:
-    """People with their identifiers and attributes, by their keys; who is gone is missing."""
+    """People with their identifiers and attributes, by their keys; deleted ones are missing."""
     return [
         Person(**row)
         for row in await database.of(workspace).rows(SQL["read_all"], workspace, list(person_ids))

@@ -1,7 +1,7 @@
 -- People and their identifiers.
 
 -- name: owners
--- Who has these identifiers, and every identifier that each of them has.
+-- The people of these identifiers, with all of their identifiers.
 with asked as (
     select distinct i.workspace_id, i.person_id
     from unnest($1::bigint[], $2::text[], $3::text[]) as a (workspace_id, kind, key)

@@ -32,13 +32,13 @@ _ROUNDS = 5
 async def resolve(
     connection: Connection, namings: Sequence[PersonReference], hashes: IdentifierHashes
 ) -> list[PersonId | None]:
-    """Find or create the person of each naming; None where nobody is meant and nobody may be created.
+    """Find or create the person of each naming; None where nobody matches and nobody may be created.
 
-    Two namings may share an identifier only where each goes by that one alone. Whoever is overtaken by another process, in
-    whatever identifier, looks again: the outcome is one that some order of the calls would have.
+    Two namings may share an identifier only where each goes by that one alone. After a conflict with another process,
+    on any identifier, it resolves again: the result is that of some order of the calls.
 
     Raises:
-        Conflict: others overtook one of them every time.
+        Conflict: one of them conflicted every time.
     """
     found = await _named(connection, namings, hashes)
     undecided = {i: naming for i, naming in enumerate(namings) if found[i] is None}
@@ -149,7 +149,7 @@ async def _known(connection: Connection, namings: Sequence[PersonReference]) -> 
 async def _meant(
     connection: Connection, plans: Mapping[int, Plan], namings: Sequence[PersonReference]
 ) -> dict[int, PersonId]:
-    """The people whom the plans mean; new ones are there, without identifiers yet."""
+    """The people of the plans; new ones exist, without identifiers yet."""
     meant = {i: plan.person_id for i, plan in plans.items() if isinstance(plan, Update)}
     new = [i for i, plan in plans.items() if isinstance(plan, Create)]
     if new:
@@ -166,9 +166,9 @@ async def _give(
     namings: Sequence[PersonReference],
     meant: Mapping[int, PersonId],
 ) -> set[int]:
-    """Give people their identifiers, and return the plans that others overtook, which are to be made anew.
+    """Assign identifiers to people, and return the plans that conflicted, to be made again.
 
-    A person who was created for such a plan is gone again.
+    A person created for such a plan is deleted again.
     """
     replaced = [
         (namings[i].workspace_id, plan.person_id, new.kind.value)

@@ -30,7 +30,7 @@ Fetch: TypeAlias = "Callable[..., Awaitable[Sequence[Row]]]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A segment; with a filter (a tree, or a text) it is a saved audience, read of devices or of people as `unit` says."""
+    """A segment; with a filter (a tree, or text) it is a saved audience, evaluated per device or per person as `unit` says."""
 
     segment_id: int
     name: str
@@ -43,7 +43,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A segment as it is to be."""
+    """The new definition of a segment."""
 
     name: str
     description: str = ""
@@ -76,7 +76,7 @@ async def change(
 
 
 async def lock(connection: Connection, workspace: WorkspaceId) -> None:
-    """Let nobody else change what the segments of a workspace are until the transaction ends."""
+    """Lock the segments of a workspace until the transaction ends."""
     await connection.execute(SQL["lock"], workspace)
 
 
@@ -89,7 +89,7 @@ async def saved(fetch: Fetch, workspace: WorkspaceId) -> dict[int, Definition]:
 
 
 async def kept(fetch: Fetch, workspace: WorkspaceId) -> dict[int, dict[str, Any]]:
-    """The saved audiences of a workspace as they are kept: each its `filter`, and its `unit`."""
+    """The saved audiences of a workspace in stored form: each its `filter`, and its `unit`."""
     rows = await fetch(SQL["saved"], workspace)
     return {row["segment_id"]: {"filter": row["filter"], "unit": row["unit"]} for row in rows}
 
@@ -103,7 +103,7 @@ def definition(segment_id: int, kept_as: Mapping[str, Any]) -> Definition:
 
 
 async def expanded(fetch: Fetch, workspace: WorkspaceId, node: Node, place: str = "filter") -> Node:
-    """A filter with the saved audiences that it names put in, as they are now; BadFilter when that is too much."""
+    """A filter with the saved audiences that it names inserted, as they are now; BadFilter if it grows too large."""
     if not filter_saved.named(node):
         return node
     return filter_saved.expanded(node, await saved(fetch, workspace), place)

@@ -12,7 +12,7 @@ where workspace_id = $1 and segment_id = $2 and filter is not null
 returning segment_id, name, description, filter, unit, created_at, updated_at;
 
 -- name: lock
--- Whoever changes the segments of a workspace waits for whoever does already.
+-- Changes of a workspace's segments run one at a time.
 select workspace_id from workspaces where workspace_id = $1 for no key update;
 
 -- name: saved
@@ -63,7 +63,7 @@ where s.workspace_id = $1 and m.person_id = $2
 order by s.segment_id;
 
 -- name: add
--- People are in a segment; whoever is already stays.
+-- Add people to a segment; existing members stay.
 insert into segment_members (workspace_id, segment_id, person_id)
 select $1::bigint, $2::bigint, * from unnest($3::bigint[])
 on conflict do nothing;

@@ -1,4 +1,4 @@
-"""Reports: what the app itself told of a push, once for each delivery, device and metric."""
+"""Reports: what the app reported about a push, once for each delivery, device and metric."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SQL = load_queries(__name__)
 
 
 class AppMetric(StrEnum):
-    """What an app can tell of a push."""
+    """The metrics that an app can report."""
 
     DELIVERED = "delivered"
     OPENED = "opened"
@@ -86,6 +86,6 @@ async def firsts(database: Database, delivery_id: DeliveryId) -> list[Reported]:
 
 
 async def sender(database: Database, message_id: UUID) -> tuple[WorkspaceId, PersonId | None] | None:
-    """Which workspace sent a message, and to whom where it was to one person; None where nobody did."""
+    """The workspace of a message, and its recipient if it went to one person; None if it does not exist."""
     row = await database.row(SQL["sender"], message_id)
     return None if row is None else (row["workspace_id"], row["person_id"])

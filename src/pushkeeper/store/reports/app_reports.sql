@@ -1,4 +1,4 @@
--- Reports: what the app itself told of a push.
+-- Reports: what the app reported about a push.
 
 -- name: insert
 -- Reports of pushes to people who are there, each metric once for a device. A token that is neither of a device that the
@@ -51,7 +51,7 @@ where workspace_id = $1 and message_id = $2 and person_id = $3
 group by metric;
 
 -- name: sender
--- Which workspace sent a message, and to whom where it was to one person.
+-- The workspace of a message, and its recipient if it went to one person.
 -- across workspaces: the ids of release 0.1 name none.
 select m.workspace_id, m.person_id
 from workspaces w join messages m using (workspace_id)

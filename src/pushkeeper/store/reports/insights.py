@@ -1,4 +1,4 @@
-"""Insights: reports over all devices, as they were last counted, and series by the day."""
+"""Insights: cached reports over all devices, and daily series."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COUNTING = {
 
 @dataclass(frozen=True, slots=True)
 class LastCount:
-    """What it came to when it was last counted, and how long that took."""
+    """The last result, and how long it took."""
 
     counted_at: datetime
     took_ms: int
@@ -87,7 +87,7 @@ class BounceDay(msgspec.Struct, frozen=True):
 
 
 async def count(database: Database, workspace: WorkspaceId, insight: Insight) -> bool:
-    """Count it and keep what it comes to; False where somebody else does so now."""
+    """Run the count and store its result; False if another process is running it."""
 
     async def work(connection: Connection) -> bool:
         if not await connection.fetchval(SQL["try_lock"], workspace, insight.value):
@@ -104,7 +104,7 @@ async def count(database: Database, workspace: WorkspaceId, insight: Insight) ->
 
 
 async def last(database: Database, workspace: WorkspaceId, insight: Insight) -> LastCount | None:
-    """What it came to when it was last counted; None before that."""
+    """The last result; None before the first."""
     row = await database.of(workspace).row(SQL["last"], workspace, insight.value)
     return None if row is None else LastCount(**row)
 
@@ -126,7 +126,7 @@ async def due(database: Database) -> list[tuple[WorkspaceId, Insight]]:
 
 
 async def pushes(database: Database, workspace: WorkspaceId, days: int) -> list[PushDay]:
-    """What pushes came to in the last so many days, today among them, the oldest first."""
+    """Outcomes of the last days, today included, oldest first."""
     return [
         PushDay(*row.values())
         for row in await database.reading(workspace).rows(SQL["pushes"], workspace, days)
@@ -134,7 +134,7 @@ async def pushes(database: Database, workspace: WorkspaceId, days: int) -> list[
 
 
 async def reasons(database: Database, workspace: WorkspaceId, days: int) -> list[Reason]:
-    """Why pushes did not reach their devices in the last so many days, what is most frequent first."""
+    """Reasons why pushes did not reach their devices in the last days, most frequent first."""
     return [
         Reason(*row.values())
         for row in await database.reading(workspace).rows(SQL["reasons"], workspace, days)
@@ -142,7 +142,7 @@ async def reasons(database: Database, workspace: WorkspaceId, days: int) -> list
 
 
 async def bounces(database: Database, workspace: WorkspaceId, days: int, limit: int) -> list[Bounce]:
-    """Refusals in the last so many days, what is most frequent first."""
+    """Rejections in the last days, most frequent first."""
     return [
         Bounce(*row.values())
         for row in await database.reading(workspace).rows(SQL["bounces"], workspace, days, limit)

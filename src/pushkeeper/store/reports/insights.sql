@@ -11,7 +11,7 @@ on conflict (workspace_id, name) do update set
     counted_at = excluded.counted_at, took_ms = excluded.took_ms, asked_at = null, found = excluded.found;
 
 -- name: last
--- What it came to when it was last counted.
+-- The last result.
 select counted_at, took_ms, found from insights
 where workspace_id = $1 and name = $2 and counted_at is not null;
 
@@ -21,8 +21,8 @@ insert into insights (workspace_id, name, asked_at) values ($1, $2, now())
 on conflict (workspace_id, name) do update set asked_at = coalesce(insights.asked_at, excluded.asked_at);
 
 -- name: due
--- What somebody wants counted, whoever waits longest first.
--- across workspaces: whoever counts does so for all.
+-- Requested counts, oldest request first.
+-- across workspaces: workers count for all.
 select workspace_id, name from insights where asked_at is not null order by asked_at;
 
 -- name: cohorts
@@ -54,7 +54,7 @@ order by 1, 2;
 
 -- name: revivals
 -- Bounces and suppressions by the month in which they were, and what came next of those devices: an accepted push, the next
--- refusal, the person again, another person, a strike taken back, or the end. `median_s` is how long those took who were
+-- refusal, the person again, another person, a reverted bounce, or the end. `median_s` is how long those took who were
 -- registered again.
 with lines as (
     select at, to_status, lead(event) over w as event_next, lead(at) over w as at_next
@@ -88,7 +88,7 @@ group by 1, 2, 3
 order by 1, 2, 3;
 
 -- name: reasons
--- Why pushes did not reach their devices, in so many days.
+-- Reasons why pushes did not reach their devices in the last days.
 select ending, reason, provider_reason, sum(pushes)::bigint as pushes
 from push_days
 where workspace_id = $1 and day > (now() at time zone 'utc')::date - $2::int and ending <> 'accepted'
@@ -96,7 +96,7 @@ group by 1, 2, 3
 order by 4 desc, 1, 2, 3;
 
 -- name: bounces
--- Refusals by route, word, platform and app version, in so many days.
+-- Rejections by route, reason, platform and app version in the last days.
 select route, provider, provider_reason, platform, app, app_version, sum(pushes)::bigint as pushes
 from bounce_days
 where workspace_id = $1 and day > (now() at time zone 'utc')::date - $2::int

@@ -1,4 +1,4 @@
-"""Figures: metrics as the database holds them for others, and what it says of itself."""
+"""Metrics that the database holds for others, and about itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REASONS = frozenset({*MEANINGS, OTHER_REASON})
 
 
 def written(several: Iterable[Series]) -> list[MetricSample]:
-    """Series as they are stored: a histogram is one figure for each bound, and one for its sum."""
+    """Series in stored form: a histogram has one value per bound, and one for its sum."""
     found: list[MetricSample] = []
     for series in several:
         adds_up = series.metric.value.kind is not Kind.GAUGE
@@ -48,7 +48,7 @@ def written(several: Iterable[Series]) -> list[MetricSample]:
 
 
 def read(stored: Mapping[str, float]) -> list[Series]:
-    """The series of what is stored; of a metric, a label or a bound that only another release knows there is none."""
+    """The series of stored values; metrics, labels and bounds of another release are skipped."""
     found: dict[tuple[Metric, tuple[str, ...]], float | Histogram] = {}
     for key, value in stored.items():
         name, labels, part = msgspec.json.decode(key, type=tuple[str, tuple[str, ...], str])
@@ -81,7 +81,7 @@ def _add(spread: Histogram, part: str, value: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDepth:
-    """What waits in a workspace's queue; `oldest_due_s` is of what nothing holds back, None where there is none."""
+    """The queue of a workspace; `oldest_due_s` is the oldest batch that nothing delays, None without one."""
 
     workspace: str
     priority: int
@@ -93,7 +93,7 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookRecord:
-    """A webhook: what waits for it, and since when its endpoint fails."""
+    """A webhook: its queue, and since when its endpoint fails."""
 
     workspace: str
     webhook_id: int
@@ -103,7 +103,7 @@ class WebhookRecord:
 
 
 async def queue(database: Database) -> list[QueueDepth]:
-    """What waits, by workspace, priority and state."""
+    """The queue, by workspace, priority and state."""
     return [QueueDepth(**row) for row in await database.rows(SQL["queue"])]
 
 

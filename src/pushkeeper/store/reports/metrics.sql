@@ -1,4 +1,4 @@
--- Figures: what the database says of itself, for metrics.
+-- Metrics of the database itself.
 
 -- name: queue
 -- What waits, by workspace and priority: due, later, held back by a paused workspace or a route that is paused or rests,
@@ -28,7 +28,7 @@ group by 1, 2, 3;
 select route_id, why, count(*) as held from held_verdicts group by 1, 2;
 
 -- name: hooks
--- Every webhook with what waits for it.
+-- Every webhook with its queue.
 -- across workspaces: the installation is measured.
 select w.name as workspace, h.webhook_id, h.disabled,
     coalesce(extract(epoch from now() - h.failing_since), 0)::float8 as failing_s,

@@ -126,7 +126,7 @@ async def now(database: Database, workspace: WorkspaceId) -> ReachNow | None:
 
 
 async def devices(database: Database, workspace: WorkspaceId) -> list[DeviceCount]:
-    """Its devices by platform, app version and last status, as they were counted then."""
+    """Devices by platform, app version and last status at the last count."""
     return [
         DeviceCount(*row.values()) for row in await database.of(workspace).rows(SQL["devices"], workspace)
     ]
@@ -143,7 +143,7 @@ async def over_time(
 
 
 async def hours(database: Database, workspace: WorkspaceId, hours: int) -> list[Hour]:
-    """What happened in each of the last so many hours, the oldest first; the last is this one, which is not over."""
+    """Events by hour, oldest first; the last is the current hour."""
     return [Hour(**row) for row in await database.reading(workspace).rows(SQL["hours"], workspace, hours)]
 
 

@@ -59,7 +59,7 @@ from kept k join device_counts using (workspace_id);
 
 -- name: due
 -- The workspaces that were not counted in this hour, and those that somebody wants counted.
--- across workspaces: whoever counts does so for all.
+-- across workspaces: workers count for all.
 select w.workspace_id
 from workspaces w left join reach_now n using (workspace_id)
 where n.workspace_id is null or n.asked_at is not null or n.counted_at < date_trunc('hour', now(), 'UTC')
@@ -74,7 +74,7 @@ update reach_now set asked_at = coalesce(asked_at, now()) where workspace_id = $
 select people, people_with_device, people_reachable, counted_at, took_ms from reach_now where workspace_id = $1;
 
 -- name: devices
--- Its devices as they were counted then.
+-- Devices at the last count.
 select platform, app_version, status, devices from device_counts where workspace_id = $1
 order by platform, app_version, status;
 
@@ -91,7 +91,7 @@ group by s.at, s.status
 order by s.at, s.status;
 
 -- name: hours
--- What happened in each of the last so many hours, the oldest first.
+-- Events by hour, oldest first.
 with hours as (
     select generate_series(date_trunc('hour', now(), 'UTC') - ($2::int - 1) * interval '1 hour', now(), interval '1 hour') as at
 ),

@@ -37,7 +37,7 @@ class Each:
         """Do each item.
 
         Raises:
-            Unreachable: three in a row met a database that does not answer; one alone may have asked too much of it.
+            Unreachable: the database did not respond to three in a row; a single one may have overloaded it.
         """
         unreachable = 0
         for item in items:

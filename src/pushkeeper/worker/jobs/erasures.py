@@ -27,7 +27,7 @@ class Eraser:
     channel: str | None = None
 
     def __init__(self, database: Database, *, webhooks_have_s: float = WEBHOOKS_HAVE_S) -> None:
-        """`webhooks_have_s` is how long webhooks have to hear of the last that happened, before it is erased too."""
+        """`webhooks_have_s` is how long webhooks have to receive the last events, before they are erased too."""
         self._database = database
         self._webhooks_have_s = webhooks_have_s
 
@@ -45,7 +45,7 @@ class Eraser:
     async def _take_turn(self, workspace: WorkspaceId) -> int:
         claimed = await erasures.claim(self._database, workspace, most=_AT_ONCE)
         if claimed and not await self._erase(workspace, claimed):
-            # One of them stands in the way: it alone is to.
+            # One item is at fault: it fails alone.
             for one, alone in claimed.items():
                 await self._erase(workspace, {one: alone})
         return len(claimed)
@@ -57,7 +57,7 @@ class Eraser:
                 self._database, workspace, claimed, webhooks_have_s=self._webhooks_have_s
             )
         if tried.error is not None:
-            # What it says may hold what is to be erased.
+            # Its text may contain what is to be erased.
             failure = type(tried.error).__name__
             log.warning("erasure_failed", workspace=workspace, erasures=sorted(claimed), reason=failure)
             await erasures.put_off(self._database, workspace, sorted(claimed), failure)

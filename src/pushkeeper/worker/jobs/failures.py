@@ -1,4 +1,4 @@
-"""Why an attempt at a job failed: whether another would, and what is said of it."""
+"""Failures of jobs: whether to retry, and the reason to show."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class TryAgain(Exception):
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether another attempt would end in the same way: what was asked for is wrong."""
+    """Whether another attempt would fail in the same way: the request is wrong."""
     return isinstance(error, _FINAL)
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether its text says all that there is to be known."""
+    """Whether its text says all there is to know."""
     return isinstance(error, PushkeeperError | TryAgain | BadFilter)
 
 
 def reason(error: BaseException) -> str:
-    """Why an attempt failed. Of an error that nobody foresaw only the name: its text may hold anything."""
+    """Why an attempt failed. Of an unexpected error only the name: its text may contain anything."""
     match error:
         case PushkeeperError():
             return error.message

@@ -45,7 +45,7 @@ class Files:
         self._files = RemoteFiles(destinations, "data_file_url", at_once=self.kind.at_once)
 
     async def do(self, claim: Claim) -> None:
-        """List all whom the file names; what was listed before is not, as the file is read from its beginning."""
+        """List all people of the file; earlier entries are replaced, as the file is read from its beginning."""
 
         async def begin(connection: Connection) -> planning.RecipientFile:
             file = await planning.file(connection, claim)

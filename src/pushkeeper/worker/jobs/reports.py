@@ -18,7 +18,7 @@ _CLEAN_EVERY_S = 3600.0
 
 
 class Counting:
-    """Looks every minute whether a workspace is to be counted, and as soon as it is told so; any worker may."""
+    """Checks every minute whether a count is requested, and on notification; any worker may run it."""
 
     name = "statistics"
     look_every_s: float = 60.0
@@ -34,7 +34,7 @@ class Counting:
         self._insights_of = Each("insight", metrics)
 
     async def look(self) -> None:
-        """Count what is to be counted; no step and no workspace holds up another."""
+        """Run requested counts; no step and no workspace blocks another."""
         steps = [self._count_workspaces, self._count_insights]
         if time.monotonic() - self._cleaned_at >= _CLEAN_EVERY_S:
             self._cleaned_at = time.monotonic()

@@ -21,7 +21,7 @@ log = logger("retention")
 
 
 class Retention:
-    """Looks every hour, beside whoever works; of several workers one at a time does it."""
+    """Runs every hour, beside other tasks; one worker at a time."""
 
     name = "retention"
     look_every_s: float = 3600.0

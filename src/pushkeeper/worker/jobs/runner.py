@@ -1,6 +1,6 @@
-"""Jobs: claims items fairly by workspace, works at each in a task of its own, and settles what came of it.
+"""Jobs: claims items fairly by workspace, runs each in its own task, and saves the results.
 
-Whatever an item raises costs this item alone: it is tried again later, and given up with its reason after some attempts.
+An error costs its item alone: it is retried later, and fails with its reason after some attempts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Work(Protocol):
 
 
 class Jobs:
-    """A periodic task: looks for items of one kind, as soon as it is told of one."""
+    """A periodic task: polls for items of one kind, and reacts to notifications."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Jobs:
         return ClaimLost() if working.cancelled() else working.exception()
 
     async def _keep(self, claim: Claim, lost: Callable[[], object]) -> None:
-        """Renew the lease for as long as it is worked at."""
+        """Renew the lease while the item is running."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
             kept = True
@@ -133,7 +133,7 @@ class Jobs:
                 return
 
     async def _settle(self, claim: Claim, error: BaseException | None) -> None:
-        """Write what came of it as soon as the database answers; where the claim is lost by then, nothing is written."""
+        """Save the result as soon as the database responds; if the claim is lost by then, nothing is written."""
         at = self._database, self._kind, claim
         facts = {"kind": self._kind.name, "workspace": claim.workspace_id, "item": claim.item_id}
         unexpected = None if error is None or failures.is_expected(error) else error  # is worth its traceback

@@ -1,4 +1,4 @@
-"""Posts what waits in the outbox: signed, in order for each endpoint, and to no address that is not to be called."""
+"""Posts queued webhook events: signed, in order for each endpoint, and never to a forbidden address."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _LONGEST_ANSWER_BYTES = 65_536
 
 
 class _Said(NamedTuple):
-    """What came of a call: when it was made, the status if there is one, why it was not taken if it was not."""
+    """The result of a call: its time, its status if any, and why it failed if it did."""
 
     at: datetime
     status: int | None
@@ -56,7 +56,7 @@ class _Said(NamedTuple):
 
 
 class Poster:
-    """How what waits for a webhook is posted."""
+    """The client that posts a webhook's queue."""
 
     kind = jobs.WEBHOOK
 
@@ -74,9 +74,9 @@ class Poster:
         )
 
     async def do(self, claim: Claim) -> None:
-        """Post what waits, in its order, until something is not taken or others have their turn.
+        """Post queued events, in order, until one fails or it is others' turn.
 
-        What was posted is written as soon as the database answers: else it would be posted once more.
+        Posted events are saved as soon as the database responds: otherwise they would be posted again.
         """
         turn = await webhooks.turn(self._database, claim.workspace_id, claim.item_id)
         if turn is None:
