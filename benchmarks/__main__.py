@@ -94,7 +94,7 @@ def pipeline(*, devices: int | None, quick: bool, json: bool) -> None:
 @quick
 @as_json
 def ingest(*, quick: bool, json: bool) -> None:
-    """Devices, people and events told of over HTTP, durably, on 64 connections, beside the server's empty call."""
+    """Devices, people and events over HTTP, durably, on 64 connections, compared with the server's empty call."""
     from benchmarks import ingest as benchmark
 
     count = benchmark.QUICK_REQUESTS if quick else benchmark.REQUESTS
@@ -211,7 +211,7 @@ def neighbour(
 ) -> None:
     """Pushes, registrations, broadcasts, webhooks and pages of one workspace while another is quiet, and while it does its worst.
 
-    Each figure stands beside what it is in quiet, in the same run: 2 x is the goal.
+    Each result is compared with the quiet one of the same run: 2 x is the goal.
     """
     from benchmarks import neighbour as benchmark
     from benchmarks.troubles import ALL
@@ -235,7 +235,7 @@ def neighbour(
 @click.option("--devices", type=click.IntRange(1_000), metavar="N", help="How many.  [default: 100,000]")
 @as_json
 def size(*, devices: int | None, json: bool) -> None:
-    """What registrations, pushes, counts, plans and vacuum cost with so many devices.
+    """The cost of registrations, pushes, counts, plans and vacuum with a number of devices.
 
     CPU, write-ahead log and pages of each, and the bytes on disk of tables and indexes. 10,000,000 devices want 25 GB.
     """

@@ -58,7 +58,8 @@ class _Bench:
         workspace = self._found.workspace_id
         asked = BroadcastRequest(content=_CONTENT, audience="everybody", send_to_unsubscribed=True)
         number = (await self._rooms.create(BY, workspace, asked)).broadcast_id
-        # Whoever looks at the estimate first starts then; counted beside the start, it would be measured with it.
+        # The usual author reads the estimate before starting; computed during the start, it would be measured with
+        # it.
         pending = True
         while pending:
             await asyncio.sleep(_LOOK_S)

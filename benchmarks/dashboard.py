@@ -41,7 +41,7 @@ _OK = 200
 
 
 async def measure(*, devices: int = DEVICES, times: int = TIMES) -> list[Figure]:
-    """Each page so many times, one after the other, from a service with its worker, on a workspace of so many devices."""
+    """Each page a number of times, one after the other, from a service with its worker, on a workspace of a number of devices."""
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         size = Size.of(devices, pushes=devices * PUSHES_FOR_EACH)
         async with loaded(Path(folder), size) as found:

@@ -57,7 +57,7 @@ class Size:
 
     @classmethod
     def of(cls, devices: int, *, pushes: int = 0) -> Size:
-        """So many devices, with people and events as are usual for them."""
+        """A number of devices, with people and events in the usual proportion."""
         return cls(devices=devices, people=devices * 7 // 10, events=devices // 2, pushes=pushes)
 
 

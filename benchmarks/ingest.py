@@ -1,4 +1,4 @@
-"""Ingest: devices, people, events and reports told of over HTTP, durably, beside the same server's empty call."""
+"""Ingest: devices, people, events and reports over HTTP, durably, compared with the same server's empty call."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Bench:
         self._authorization = "Basic " + b64encode(f"{keys.site_id}:{keys.api_key}".encode()).decode()
 
     async def run(self, count: int) -> list[Figure]:
-        """All figures; each stands beside the empty call as it was just before it."""
+        """All results; each beside the empty call measured just before it."""
         devices = [self._registration(number) for number in range(count)]
         kinds = {
             "new devices": devices,

@@ -112,7 +112,7 @@ class Meter:
 
 
 class Span:
-    """The part of a measurement of which time and CPU count; `pids` are our processes, beside this one if there are none."""
+    """The part of a measurement of which time and CPU count; `pids` are our processes, or this one without any."""
 
     def __init__(self, postmaster: int) -> None:
         self._postmaster = postmaster

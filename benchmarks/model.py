@@ -59,7 +59,7 @@ SOON_MIN = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What is asked of an installation in a day.
+    """The load of an installation in a day.
 
     Attributes:
         android: the share of devices that FCM sends to.
@@ -87,7 +87,7 @@ class Demand:
         return self.devices * (self.broadcasts + self.lone_pushes)
 
     def of_one(self, cells: int) -> Demand:
-        """What of it is asked of one of so many cells, which share the quotas of their projects."""
+        """The share of the load for one of a number of cells, which share the quotas of their projects."""
         return replace(self, devices=self.devices / cells, projects=self.projects / cells)
 
 

@@ -50,7 +50,7 @@ _PHONES = 40
 _PER_S = 50  # calls of the quiet workspace, of which two in five are pushes, and one registers, one is a page
 _WARM_UP_S = 2
 _LOOK_S = 0.2
-_PATIENCE = 3  # times as long as a trouble lasts is waited for what came of it
+_PATIENCE = 3  # how many times a trouble's duration its results are awaited
 _EVERY_S = 3.0  # a broadcast
 _JOURNAL = 10_000
 _PAGES = ("", "/devices", "/devices?filter=platform%20%3D%20ios", "/people", "/broadcasts", "/messages")
@@ -64,7 +64,7 @@ class Latencies(msgspec.Struct, frozen=True, kw_only=True):
         push_p99_ms: from the call that sends a push to its request at the provider.
         registration_p99_ms: of the call that registers a device.
         broadcast_ms: from the start of a broadcast to its first request at the provider; the slowest.
-        webhook_p99_ms: from the request at the provider to the call of the webhook that tells of it.
+        webhook_p99_ms: from the request at the provider to the webhook call that reports it.
         page_p95_ms: of the dashboard's pages.
     """
 
@@ -106,7 +106,7 @@ HEADINGS = [
 async def measure(
     *, seconds: int = SECONDS, people: int = PEOPLE, scale: float = 1.0, only: Sequence[str] = ()
 ) -> list[Beside]:
-    """Quiet before, between and after the troubles, each for so many seconds: of quiet the medians count.
+    """Quiet before, between and after the troubles, each for a number of seconds: of the quiet phases the medians count.
 
     `scale` is how large requests of the neighbour are; `only` names the troubles, and those beyond the usual ones.
     """
@@ -145,7 +145,7 @@ def _beside(name: str, felt: Latencies, quiet: Latencies) -> Beside:
 
 
 async def _noisy(quiet: Fleet, people: int) -> Fleet:
-    """Another workspace on the same service, with so many people and a few phones."""
+    """Another workspace on the same service, with a number of people and a few phones."""
     made, keys = await workspaces.create(quiet.store.database, "noisy")
     noisy = replace(quiet, workspace_id=made.workspace_id, keys=keys)
     await workspaces.choose(quiet.store.database, made.workspace_id, {"ramp_s": 0})
@@ -186,7 +186,7 @@ class _Bench:
     async def felt(
         self, trouble: Callable[[NoisyNeighbour], AbstractAsyncContextManager[None]], seconds: int
     ) -> Latencies:
-        """What the quiet workspace sees of a trouble in so many seconds."""
+        """What the quiet workspace measures during a trouble."""
         self.noisy.sink.taken.clear()
         before = (await self._journal(0, 1))["total"]
         async with trouble(self.noisy):

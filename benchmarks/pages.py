@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Page(NamedTuple):
-    """A page, by the path of its door and what is asked of it; what stands in braces is a column of the query `ids`."""
+    """A page, by the path of its door and its query; braces contain a column of the query `ids`."""
 
     name: str
     path: str

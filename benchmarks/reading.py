@@ -64,7 +64,7 @@ _INDEXED = Case("person.visits >= 990", "of_an_index")
 
 
 async def measure(*, devices: int = DEVICES) -> list[Figure]:
-    """Counts beside by hand, a preview, an estimate, a plan and explanations, on a workspace of so many devices."""
+    """Counts beside hand-written ones, a preview, an estimate, a plan and explanations, on a workspace of a number of devices."""
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         size = Size.of(devices, pushes=devices * PUSHES_FOR_EACH)
         async with loaded(Path(folder), size) as found:

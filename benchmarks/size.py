@@ -76,7 +76,7 @@ RELATION_HEADINGS = ["table", "index", "rows", "MB filled", "MB churned", "MB re
 
 
 class SizeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was measured with so many devices."""
+    """All measurements with a number of devices."""
 
     devices: int
     costs: list[Cost]
@@ -84,7 +84,7 @@ class SizeResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def measure(*, devices: int = DEVICES) -> SizeResult:
-    """Fill a workspace with so many devices, and do to it what is done to one."""
+    """Fill a workspace with a number of devices, and run its operations."""
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         size = Size(devices=devices, people=devices * 7 // 10, events=0, history=devices <= _HISTORY_UP_TO)
         async with loaded(Path(folder), size) as found:
@@ -208,7 +208,7 @@ class _Growing:
         return load.request("PUT", f"/api/v1/customers/{number}/devices", authorization, body)
 
     async def pushes(self, simulator: dict[str, object]) -> None:
-        """A broadcast to devices that lie all over the table; whoever sends has sent a little before."""
+        """A broadcast to devices all over the table; its sender sent another one shortly before."""
         fleet = Fleet(self._store, self._workspace, self._found.keys, simulator, self._found.data_dir)
         await add_credentials(self._store, self._workspace, simulator)
         await workspaces.choose(self._database, self._workspace, {"ramp_s": 0})

@@ -31,7 +31,7 @@ _BODIES = 8
 _EMPTY_LISTS = 2_000_000
 _TEMPLATES = 40
 _ROUNDS = 1_000
-_REFUSED_S = 0.1  # whoever is refused waits as long before they ask again
+_REFUSED_S = 0.1  # rejected clients wait as long before they retry
 _LOOP = '{% for i in (1..ROUNDS) %}{% assign y = trigger.a | where: "x", 1 %}{% endfor %}{{ y | size }}'
 
 

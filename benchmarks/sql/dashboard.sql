@@ -14,7 +14,7 @@ from messages where workspace_id = $1 and kind = 'broadcast'
 order by message_id;
 
 -- name: tallies
--- What came of them, as it would have been counted while they were sent.
+-- Their outcomes, as they would have been counted while they were sent.
 insert into broadcast_tallies (workspace_id, message_id, platform, ending, reason, provider_reason, shard, pushes, last_at)
 select workspace_id, message_id, case provider when 'apns' then 'ios' when 'fcm' then 'android' else '' end, ending,
     push_reason(ending, provider, reason),
@@ -37,7 +37,7 @@ select $1, case n % 2 when 0 then 'broadcast' else 'transactional' end, 'Templat
 from generate_series(1, 40) n;
 
 -- name: webhook
--- A webhook that fails, with what waits for it and its last calls.
+-- A webhook that fails, with its queue and its last calls.
 with made as (
     insert into webhooks (workspace_id, name, endpoint, events, sealed, failures, failing_since, failure, due_at, calls)
     values ($1, 'our warehouse', 'https://example.com/hook', '{push_bounced,device_suppressed}', '', 1, now(), 'answered 503',

@@ -228,7 +228,7 @@ _ASKING = {
 
 
 async def test_whole_tokens_are_not_read_without_a_line(routes, sender, theirs) -> None:
-    """By whoever names the token they are known already; what Customer.io's own clients read by the App API is data."""
+    """The caller who sends the token knows it already; what Customer.io's own clients read by the App API is data."""
     read = 0
     asked = [(path, None) for method, path, _ in calls(routes, theirs) if method == "GET"]
     for path, body in [*asked, *_ASKING.items()]:

@@ -1,4 +1,4 @@
-"""In a batch every good item is written, whatever stands beside it: odd values of every kind, at every place of other items."""
+"""Batches: every valid item is written, next to odd values of every kind at every place of other items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices as first-class things: found by what they are, and what came of their pushes."""
+"""Devices as first-class objects: found by their fields, with the outcomes of their pushes."""
 
 import pytest
 

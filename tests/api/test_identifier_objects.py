@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 DEVICE = {"token": "t1", "platform": "android"}
-# A call that names somebody, with how it is made of what names them, and where that stands in it.
+# A call that names a person: how to build it from the identifier object, and the object's path.
 NAMING: dict[str, tuple[str, str, Any, str]] = {
     "send/push": (
         "app",

@@ -1,4 +1,4 @@
-"""What Customer.io's App API tells of an account, of subscriptions, and of texts that were sent."""
+"""Customer.io's App API about the account, subscriptions, and the texts of sent messages."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Jobs in our own API: what is not done and why, retried and cancelled, of one's own workspace alone."""
+"""Jobs in the native API: unfinished ones and why, retry and cancel, only in the caller's workspace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
 async def failed(door: Any, shop: Any, kind: jobs.JobKind) -> int:
-    """An item of the door's workspace that is given up."""
+    """A failed item in the door's workspace."""
     item: int = await shop.ask(kind)
     claims = await jobs.claim(shop.database, kind, most=1_000, lease_s=60.0)
     for claim in claims:
@@ -58,7 +58,7 @@ async def test_a_job_that_is_cancelled_is_worked_at_no_more(sender: Any, kind: j
             for one in await jobs.claim(shop.database, kind, most=1_000, lease_s=60.0)
             if one.item_id == item
         ]
-        if kind.name == "webhook":  # one that is well is no job that anybody waits for
+        if kind.name == "webhook":  # a healthy one is no job that anybody waits for
             await jobs.put_off(shop.database, kind, claim, wait_s=0.0, reason="no answer")
         path = f"/api/v1/jobs/{kind.name}/{item}/cancel"
         status, *_ = await sender.raw("POST", path, authorization=sender.bearer)

@@ -1,4 +1,4 @@
-"""What Prometheus is told: what the table says and nothing else, to whoever may hear it."""
+"""Prometheus metrics: exactly those of the table, for authorised callers."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ async def scraped(door, **headers):
 
 
 def value(text, name, **labels):
-    """The value of the series that has these labels; 0 where there is none."""
+    """The value of the series with these labels; 0 without one."""
     for line in text.splitlines():
         if (found := re.fullmatch(rf"{name}(?:{{(.*)}})? (\S+)", line)) is not None:
             has = dict(re.findall(r'(\w+)="([^"]*)"', found[1] or ""))

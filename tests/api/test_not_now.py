@@ -15,7 +15,7 @@ from pushkeeper.store.admin import keys
 from support.outages import gone, locked, read_only
 from support.theirs import calls, one_of_each, with_write_key
 
-# What is answered without the database, whatever it is asked; and links and forms, of which there are none.
+# What is answered without the database, whatever it is asked; and links and forms, which do not exist.
 NEEDS_NONE = {
     "/api/docs",
     "/api/docs/errors",

@@ -105,7 +105,7 @@ async def known(door: Any) -> tuple[int, int, int]:
 async def test_a_placeholder_makes_nobody_and_is_refused_by_its_field(sender: Any, word: str) -> None:
     for method, path, body, field in makers(sender, word):
         if word.strip() == "null" and field == "userId":
-            continue  # what SDKs send of a user whom they do not know
+            continue  # what SDKs send for an unknown user
         status, answer = await call(sender, method, path, body, **{"x-strict-mode": "1"})
         assert status in {207, 400}, (path, body)
         assert field in json.dumps(answer), (path, body)

@@ -1,4 +1,4 @@
-"""What is asked of a time that is gone is answered with what is left of it."""
+"""Queries about expired times return what is left."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ NOW = datetime.now(UTC)
 
 
 async def sent_to_ann(door, days_ago):
-    """A message to Ann that was accepted so many days ago, as the workers left it."""
+    """A message to Ann that was accepted this many days ago, as workers write it."""
     at = NOW - timedelta(days=days_ago)
     name = f"pushes_{at:%Y%m%d}"
     await door.database.owned.rows(
@@ -70,6 +70,6 @@ async def test_messages_and_activities_over_a_range_that_was_dropped(door):
     assert [one["delivery_id"] for one in did["activities"] if one["type"] == "sent_push"] == [young]
     _, counted = await door.app("GET", "/api/v1/stats/pushes?days=366")
     assert [line["pushes"] for line in counted["counts"]] == [1]
-    # What an app tells of it now is of nothing that we know.
+    # An app's report about it now refers to nothing that we know.
     report = {"delivery_id": old, "metric": "opened", "timestamp": int(NOW.timestamp())}
     assert (await door.app("POST", "/api/v1/metrics", report))[0] == 200

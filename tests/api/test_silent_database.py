@@ -1,4 +1,4 @@
-"""A database that says nothing: whoever calls is told so within seconds, and nobody waits in a queue without end."""
+"""A silent database: callers get an error within seconds, and no queue grows without end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.theirs import calls, one_of_each, with_write_key
 from .test_not_now import NEEDS_NONE, reports
 
 SAFETY_S = 60.0
-BOUND_S = 15.0  # ten are promised, to whoever has a machine for itself
+BOUND_S = 15.0  # ten are promised, on a machine without other load
 MOST_PER_ROUTE = 4
 REFUSED = {429, 503}  # searches wait in a line of their own
 # As the table of routes has them, without a parameter or a body, they need a key alone, which is remembered.
@@ -83,7 +83,7 @@ async def test_whatever_keeps_it_from_answering_everybody_is_told_in_time(
         assert len(answers) > 200
         # Whose first bodies were refused as they are has others, which come when it is known that nobody answers.
         refused = {of for of, several in found.items() if any(status in REFUSED for status, _, _ in several)}
-        # Where a commit is what waits, whoever only reads is answered.
+        # While commits wait, reads are answered.
         others = [one for one in more if (one[1][0], one[0]) not in refused and outage is not unsynced]
         for of, several in (await ask_all(alone, others)).items():
             answers += several

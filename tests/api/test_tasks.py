@@ -69,7 +69,7 @@ class Service:
         return self.place.site.database
 
     async def call(self, method: str, path: str, key: str, body: bytes = b"{}") -> Seen:
-        """A call whose answer is good, or says whose fault it is."""
+        """A call that succeeds, or whose error says what is at fault."""
         seen = await self.inside.ask(method, path, body, {"authorization": key})
         assert seen.status in {200, 500, 503}, seen.text
         assert seen.status != 503 or 1 <= int(seen.headers["retry-after"]) <= 10
@@ -171,7 +171,7 @@ async def test_it_meets_every_error_and_does_its_work_afterwards(
     faults.meet([name], EVERY_ERROR.values())
 
     async def met() -> bool:
-        # Whoever waits for it is told.
+        # Waiting callers get the error.
         with suppress(Exception):
             await TASKS[task](service)
         met: bool = faults.met([name])
@@ -182,7 +182,7 @@ async def test_it_meets_every_error_and_does_its_work_afterwards(
         await eventually(met)
         faults.left.clear()
         await eventually(lambda: _works(service, task))
-    # A connection whose `rollback` was refused is mended by the driver, which says so.
+    # The driver repairs a connection whose `rollback` was rejected, and says so.
     assert [about for about in said if "active transaction" not in about["message"]] == []
 
 

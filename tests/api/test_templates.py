@@ -1,4 +1,4 @@
-"""Templates, and what else the App API tells of a person."""
+"""Templates, and other reads about a person in the App API."""
 
 import pytest
 

@@ -132,7 +132,7 @@ async def test_an_id_of_release_0_1_counts_with_the_token_that_its_push_went_to(
 
 
 async def test_a_token_that_is_nobodys_here_names_no_device(other_door, theirs) -> None:
-    """Whoever has an id of their own counts as one device that is not known, however many tokens they make up."""
+    """A caller with their own ID counts as one unknown device, however many tokens they invent."""
     for _ in range(5):
         report = {"delivery_id": theirs["delivery"], "metric": "opened", "recipient": secrets.token_hex(20)}
         await other_door.raw("POST", "/api/v1/metrics", json.dumps(report).encode())

@@ -263,7 +263,7 @@ async def test_nothing_that_tells_of_the_past_is_later_than_now(sender, sent_at)
     ]
     assert len(found) == 10
     assert max(found) <= time.time()
-    # So whoever was here last is known.
+    # So the last user is known.
     await sender.track("PUT", f"{PERSON}/devices", {"device": {"id": "t1", "platform": "android"}})
     used = await last_used(sender)
     assert max(used, key=used.get) == "t1"
@@ -339,7 +339,7 @@ AT = st.one_of(
 
 
 def telling(door, delivery, at, number):
-    """Every call that tells of a time, at all its fields, with a neighbour wherever there are some."""
+    """Every call with a time, at all its fields, with a neighbour if it takes several."""
     report = {"deliveryId": delivery, "metric": "opened", "recipient": "t1"}
     dated = {"timestamp": at, "originalTimestamp": at, "sentAt": at}
     one = {"type": "person", "identifiers": {"id": "42"}, "timestamp": at}

@@ -1,4 +1,4 @@
-"""What a release before 0022 wrote of times that cannot be read back is mended: everything is read again."""
+"""Unreadable times that a release before 0022 wrote are repaired: everything can be read again."""
 
 import secrets
 import time

@@ -128,7 +128,7 @@ async def test_a_broadcast_that_cannot_be_planned_keeps_nobody_elses_waiting(sen
     first, second = [
         (await sender.app("POST", f"/v1/campaigns/{template}/triggers", {}))[1]["id"] for _ in range(2)
     ]
-    # As a release that was taken back would leave it: a filter that this one cannot read.
+    # A downgrade can leave a filter that this release cannot read.
     spoil = 'update broadcasts set audience = \'{"moon": "full"}\' where broadcast_id = $1'
     await sender.database.rows(spoil, first)
     planning = Jobs(sender.database, Planner(Planning(sender.database)))

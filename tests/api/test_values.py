@@ -1,4 +1,4 @@
-"""No value makes a 500: whatever stands in a field that is documented, and in a batch only its own item is refused."""
+"""No value causes a 500, in any documented field; in a batch it costs only its own item."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def caveat(service: Running, simulator: Running) -> Workspace:
-    """Ann, whose iPhone lost the app and whose Android phone has it, beside others who are well."""
+    """Ann, whose iPhone lost the app and whose Android phone has it, and people with working phones."""
     place = Workspace(f"caveat-{secrets.token_hex(3)}", service, simulator)
     place.add_fcm()
     place.add_apns()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def crowd(service: Running, simulator: Running) -> Workspace:
-    """A workspace of forty Android phones: at thirty a minute a broadcast outlasts whoever looks at it."""
+    """A workspace of forty Android phones: at thirty a minute, a broadcast outlasts the test."""
     place = Workspace(f"crowd-{secrets.token_hex(3)}", service, simulator)
     place.add_fcm()
     for number, token in enumerate(place.mint("android", 40)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PHONE = {"width": 360, "height": 740}
 MOST_BYTES = 300_000
-# What answers a wrong filter, or a page that is not there, says so by its status; a browser tells of that on its console.
+# The response to a wrong filter or a missing page has an error status, which browsers log on the console.
 REFUSED = {"devices-wrong-filter", "audience-wrong-filter", "not-found"}
 
 
@@ -28,7 +28,7 @@ def settled(watched: Watched, path: str) -> None:
 
 def serious(watched: Watched, name: str, scheme: str) -> list[str]:
     """What axe finds that keeps somebody from using the page; in the dark only the colours are others."""
-    # What is well is told of one node for each rule, and not of all.
+    # Passed rules are reported for one node each, not for all.
     options: dict[str, Any] = {"resultTypes": ["violations"]}
     if scheme == "dark":
         options["runOnly"] = {"type": "rule", "values": ["color-contrast"]}

@@ -64,7 +64,7 @@ async def after_a_year(data_dir: Path) -> None:
 
 @pytest.fixture(scope="module")
 def token(shop: Workspace) -> str:
-    """Ann's phone, after all that the quickstart tells of it."""
+    """Ann's phone, after everything in the quickstart."""
     [token] = shop.mint("android")
     [other] = shop.mint("ios")
     shop.track("PUT", "/api/v1/customers/ann", {"email": "ann@example.com", "plan": "pro"})

@@ -185,7 +185,7 @@ def test_a_day_of_a_report_is_the_same_day_wherever_it_is_read(
     bars.wait_for()
 
     def read() -> str | None:
-        """The legend's day at the right edge; asked again, as a chart that is drawn anew forgets the pointer."""
+        """The legend's day at the right edge; read again, as a redrawn chart forgets the pointer."""
         width = chart.evaluate("chart => chart.querySelector('.u-over').clientWidth")
         bars.hover(position={"x": width - 2, "y": 5})
         return chart.locator(".u-legend .u-series").first.locator(".u-value").text_content()

@@ -36,7 +36,7 @@ _KEPT = [
 _REASONS = ["Unregistered", "BadDeviceToken", "DeviceTokenNotForTopic", "PayloadTooLarge"]
 _WITH_STATUS = [f"{status} {reason}" for status, reason in zip((410, 400, 400, 413), _REASONS, strict=True)]
 
-# By language and library: what comes of FCM_MESSAGES, and of one message with another key.
+# By language and library: the outcomes of FCM_MESSAGES, and of one message with another key.
 FCM = {
     ("python", "firebase-admin"): (["sent", "sent", *_ERRORS], "RefreshError"),
     ("python", "firebase-admin each"): (["sent", "sent", *_ERRORS], "UnknownError"),
@@ -51,7 +51,7 @@ FCM = {
     ("node", "firebase-admin multicast"): (["sent", "sent", *_CODES], "app/invalid-credential"),
 }
 
-# What comes of subscribing the tokens of FCM_MESSAGES to a topic.
+# The outcome of subscribing the tokens of FCM_MESSAGES to a topic.
 _NOT_TAKEN = "messaging/invalid-registration-token"
 TOPICS = {
     ("python", "firebase-admin topics"): ["UNREGISTERED", "INVALID_ARGUMENT", "SENDER_ID_MISMATCH"],
@@ -59,7 +59,7 @@ TOPICS = {
     ("node", "firebase-admin topics"): [_CODES[0], _NOT_TAKEN, _NOT_TAKEN],
 }
 
-# What comes of APNS_MESSAGES, and of one message with another key.
+# The outcomes of APNS_MESSAGES, and of one message with another key.
 APNS = {
     ("python", "kalyke-apns"): (["sent", *_REASONS], "InvalidProviderToken"),
     ("python", "aioapns"): (["sent", *_WITH_STATUS], "403 InvalidProviderToken"),
@@ -149,7 +149,7 @@ def planned(simulator, phones, crowd, other_keys):
 
 @pytest.fixture(scope="module")
 def outcomes(simulator, planned):
-    """What came of the messages, by library and what was tried: one process for each language."""
+    """The outcomes of the messages, by library and case: one process for each language."""
     made = {}
 
     def of(language, library, tried):

@@ -43,7 +43,7 @@ def test_behind_proxies_the_client_is_whom_the_first_of_them_was_called_by(
     chain: list[str],
     lines: bool,  # noqa: FBT001 - drawn
 ) -> None:
-    """What the client sent itself stands to the left of what the first proxy writes; each proxy adds whom it was called by."""
+    """What the client sent itself is left of what the first proxy writes; each proxy appends its caller."""
     written = [*made_up, client, *chain[:-1]]
     said = written if lines else [", ".join(written)]
     assert client_of(chain[-1], said, TRUSTED) == plain(client)

@@ -14,7 +14,7 @@ def device(number: int) -> DeviceId:
 
 
 def seen(*results: tuple[Result, int], now: float = 0.0) -> RefusalGuard:
-    """A guard that has seen so many of each, every one of another device."""
+    """A guard with these counts, every response from another device."""
     guard, number = RefusalGuard(), 0
     for result, count in results:
         for _ in range(count):

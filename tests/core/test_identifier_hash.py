@@ -1,4 +1,4 @@
-"""What a receipt keeps of whom it is about."""
+"""What a receipt keeps about its person."""
 
 from __future__ import annotations
 

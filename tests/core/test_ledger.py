@@ -1,4 +1,4 @@
-"""What a device's history comes to, with strikes taken back or without."""
+"""Replaying a device's history, with and without reverted bounces."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_more_strikes_where_a_workspace_asks_for_more():
             ),
             (BOUNCED, 2),
         ),
-        # Named as gone, which is enough; what comes after it takes nothing back.
+        # Reported as gone, which is enough; later lines revert nothing.
         ((("refused", UNUSED, SUPPRESSED, 1), ("refused", SUPPRESSED, SUPPRESSED, 2)), (SUPPRESSED, 2)),
     ],
 )
@@ -175,7 +175,7 @@ happenings = st.lists(st.sampled_from(sorted(HAPPENS)), max_size=12)
 
 
 def lived(happened: list[str], options: Suppression, left_out: frozenset[int] = frozenset()):
-    """The lines that a device's life writes, and how it stands after it; some of it never happens."""
+    """The lines that a device's life writes, and its state after it; some of them never happen."""
     state = DeviceState()
     told: list[Told] = [("registered", None, state.status, 0)]
     for number, event in enumerate(happened, start=2):

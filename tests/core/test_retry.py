@@ -1,4 +1,4 @@
-"""What becomes of a push after each outcome: the Delivery and Delay columns of the decision table."""
+"""The decision on a push after each outcome: the Delivery and Delay columns of the decision table."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
 
 
 class Caveat:
-    """Ann has a suppressed iPhone and a live Android phone; Ben has an iPhone that is well."""
+    """Ann has a suppressed iPhone and a live Android phone; Ben has a working iPhone."""
 
     def __init__(self, place: Place, iphone: Device, android: Device) -> None:
         self.place = place

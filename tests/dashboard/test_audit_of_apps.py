@@ -1,4 +1,4 @@
-"""What an App key is told of what the dashboard's users did: that it was done, and not by whom or from where."""
+"""What an App key may read of dashboard users' changes: what was done, but not by which user or from where."""
 
 from __future__ import annotations
 

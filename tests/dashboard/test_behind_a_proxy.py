@@ -31,7 +31,7 @@ OURS = "viewer@example.com"
 
 @dataclass
 class Behind(Inside):  # type: ignore[misc]  # mypy knows tests.support, pytest finds support
-    """A browser whose requests come by proxies of this machine, which write whom they were called by."""
+    """A browser whose requests come by proxies of this machine, each of which appends its caller."""
 
     client: str = ""
     made_up: str = ""

@@ -28,7 +28,7 @@ ASKED = BroadcastRequest(content=Content(title="Hello"), audience="everybody", s
 
 @pytest_asyncio.fixture
 async def narrow(place: Place) -> AsyncIterator[Broadcasts]:
-    """Broadcasts over one connection: whoever wants a second while they hold it waits for ever."""
+    """Broadcasts over one connection: a caller that wants a second one meanwhile waits for ever."""
     database = await Database.open(place.site.database.url, connections=1)
     try:
         yield replace(place.site.store, database=database).services.broadcasts

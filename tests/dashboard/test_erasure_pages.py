@@ -37,7 +37,7 @@ async def test_an_operator_erases_a_person_and_comes_to_the_receipt(operator: Br
         assert text in shown.text
     assert f"/erasures/{receipt.erasure_id}" in (await operator.get(place.path("/erasures"))).text
     assert str(receipt.erasure_id) in (await operator.get(place.path("/erasures.csv"))).text
-    # Whom it was about is in no log.
+    # The person's identity is in no log.
     [line] = await audit.page(
         place.site.database, AuditFilter(workspace_id=place.workspace.workspace_id, limit=10)
     )

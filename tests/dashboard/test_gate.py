@@ -208,7 +208,7 @@ NASTY = (
 
 
 async def test_no_address_breaks_a_page(site: Site, place: Place) -> None:
-    """Whatever stands in an address is asked for, refused or passed over; it is never our fault."""
+    """Any text in an address is looked up, rejected or ignored; it never causes an internal error."""
     admin = Inside.of(site, app_of(site), Role.ADMIN)
     device = await place.device("ann")
     here = {"workspace": place.name}

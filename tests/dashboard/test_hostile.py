@@ -82,7 +82,7 @@ async def filled(site: Site, inside: Inside) -> Place:
 
 
 async def test_nothing_that_is_called_something_evil_is_more_than_text(site: Site) -> None:
-    """Whoever follows every link of the workspace meets no tag, no attribute, no script and no result of a template."""
+    """Following every link of the workspace shows no tag, no attribute, no script and no result of a template."""
     admin = Inside.of(site, app_of(site), Role.ADMIN)
     place = await filled(site, admin)
     start = f"/w/{quote(place.name, safe='')}"

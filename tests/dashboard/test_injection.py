@@ -1,4 +1,4 @@
-"""Whatever stands in an address, a query or a filter is a value to the database, and never a part of what it is asked."""
+"""Text in an address, a query or a filter is a value to the database, and never a part of the statement."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ async def test_a_file_of_a_broadcast_is_not_read_from_a_private_address(
 
 
 async def test_a_redirect_to_a_private_address_is_not_followed(files: Files, listener: Listener) -> None:
-    """Whoever may be called answers with the address of somebody who may not."""
+    """An allowed endpoint redirects to a forbidden address."""
 
     async def lead_on(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         location = f"http://127.0.0.1:{listener.port}/"

@@ -31,7 +31,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 @pytest_asyncio.fixture
 async def story(place: Place) -> Place:
-    """Three phones: one is well, one is suppressed and came back, one will be forgotten by FCM."""
+    """Three phones: one works, one was suppressed and reactivated, one will expire at FCM."""
     await place.settled(await place.device("ann", app_version="4.2"), SettleEvent.ACCEPTED)
     refused = await place.device("ben", app_version="4.1")
     await place.settled(refused, SettleEvent.REFUSED, SettleEvent.REFUSED, reason="BadDeviceToken")

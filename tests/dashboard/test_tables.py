@@ -130,7 +130,7 @@ async def test_a_timeline_is_paged_through_without_a_gap(viewer: Browser, place:
         seen = await viewer.get(following)
         shown += re.findall(r'<time datetime="([^"]+)" data-time="at">', seen.text.partition("Activity")[2])
         following = next_of(seen.page) or ""
-    # 80 pushes, each of which turned the device and is told of once, save where a page ends; and the registration.
+    # 80 pushes, each of which changed the device and is listed once, even across pages; and the registration.
     assert len({row["delivery_id"] for row in listed}) == 80 + 1
     assert pages > 1
     assert 80 + 1 <= len(shown) == len(listed) <= 80 + 1 + 2 * pages

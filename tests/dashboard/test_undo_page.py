@@ -65,7 +65,7 @@ async def hour(place: Place) -> Hour:
 
 
 def confirming(seen: Seen) -> dict[str, str]:
-    """What the button that takes them back brings along."""
+    """What the revert button submits."""
     form = seen.text[seen.text.rindex('<form method="post" action="' + seen_path(seen)) :]
     hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)
     return {name: value.replace("&gt;", ">") for name, value in hidden}

@@ -182,7 +182,7 @@ class Broadcast:
 def lone_pushes_s(fleet, traffic):
     """Of each worker, while it is the only one: how long a single push takes, from the call to the push service.
 
-    The median of five: one that comes just before a worker looks by itself is as fast as one that is heard of.
+    The median of five: one that comes just before a worker looks by itself is as fast as one with a notification.
     """
     found = []
     for worker in fleet.workers:

@@ -62,7 +62,7 @@ class Sending:
         )
         assert self.query(by_ending, self.message) == [("accepted", DEVICES, DEVICES)]
         assert self.query("select status, count(*) from devices group by 1") == [("sent", DEVICES)]
-        # What is told of the route is of those same pushes, and each request is an attempt that a row tells of.
+        # The route's counts are of those same pushes, and each request is an attempt that a row counts.
         [(rows, attempts)] = self.query(
             "select count(*), sum(attempts) from pushes where provider is not null"
         )

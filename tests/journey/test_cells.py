@@ -161,7 +161,7 @@ def test_a_push_is_registered_sent_reported_and_unsubscribed_from(rig, cell, wor
     assert {"delivered", "opened", "clicked"} <= set(workspace.message(delivery)["metrics"])
     person = workspace.app("GET", "/v1/customers/ann/attributes")["customer"]
     assert person["unsubscribed"] is True
-    # The number of the person too, and so of whoever is made in this cell.
+    # The number of the person too, and so of any person created in this cell.
     assert int(person["identifiers"]["cio_id"], 16) >> 40 == cell.number
     workspace.track("PUT", "/api/v1/customers/ann", {"unsubscribed": False})
 

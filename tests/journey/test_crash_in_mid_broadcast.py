@@ -101,7 +101,7 @@ def _kill_postgres_and_see_it_refuse(chaos, client):
 
 
 def _requests_beyond_the_rows(workspace, url):
-    """How many requests the push services had that no row tells of: what was in flight at a kill, and sent again."""
+    """How many requests the push services had that no row counts: in flight at a kill, and sent again."""
     [(attempts,)] = crowd.query(url, "select sum(attempts) from pushes where provider is not null")
     return requests_seen(workspace) - attempts
 

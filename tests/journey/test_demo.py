@@ -35,7 +35,7 @@ def test_the_demo_stays_until_it_is_ended_and_takes_its_processes_with_it():
         assert told["devices"] == 20
         started = psutil.Process(demo.pid).children(recursive=True)
         assert len(started) >= 2
-        # The dashboard is open at a story that goes on: everybody is being told of a sale.
+        # The dashboard shows a running story: a sale is announced to everybody.
         app = Http(told["url"], f"Bearer {told['app_api_key']}")
         path = f"/api/v1/broadcasts/{told['broadcast']}"
         eventually(lambda: app("GET", path)["broadcast"]["state"] == "sending")

@@ -1,4 +1,4 @@
-"""What is in deploy/ is run as it stands there, but for its addresses: no container engine and no systemd is needed for that."""
+"""The files in deploy/ run unchanged, except for addresses: no container engine and no systemd is needed for that."""
 
 import re
 import secrets

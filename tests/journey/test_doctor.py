@@ -1,4 +1,4 @@
-"""`pushkeeper doctor` as somebody gives it whose service is well, ill, or not there yet."""
+"""`pushkeeper doctor` for a service that is healthy, broken, or not set up yet."""
 
 import json
 

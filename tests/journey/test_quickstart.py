@@ -1,4 +1,4 @@
-"""The quickstart, typed as it stands: only ports and folders are the test's own."""
+"""The quickstart, typed verbatim: only ports and folders are the test's."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from support.processes import ports_in_a_row, running
 
 PAGE = "quickstart/first-push.md"
 PASSWORD = "correct horse battery"
-# Until so many pushes are settled: whoever types takes a moment, too.
+# Until this many pushes are settled: a person who types takes a moment, too.
 PATIENT = """
 settled() {
     python3 - "$1" "$(key app_api_key)" <<'END'
@@ -96,7 +96,7 @@ def test_the_quickstart_does_what_it_says(folder):
             assert [line.split()[-3:] for line in history if "UNREGISTERED" in line]
             assert any("bounced" in line and "suppressed" in line for line in history)
             assert re.search(r"^last status +sent$", said["7"], re.MULTILINE)
-            # Every address of the dashboard that the page names; each page names what came of it.
+            # Every address of the dashboard in the page; each of them shows the outcome.
             named = re.findall(r"http://localhost:8383(?:/[a-z]+)*", (DOCS / PAGE).read_text())
             pages = {url: browser.get(here(url)) for url in named if "/w/" in url}
             assert {url.partition("/w/")[2] for url in pages} == {"shop", "shop/devices", "shop/simulator"}

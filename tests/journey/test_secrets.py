@@ -25,7 +25,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture(scope="module")
 def database(folder):
-    """The URL of a PostgreSQL of one's own, with a password."""
+    """The URL of an external PostgreSQL, with a password."""
     server = EmbeddedPostgres(folder / "secrets-db")
     url = server.start()
     assert "postgres:@" in url

@@ -22,7 +22,7 @@ from support.service import Http, Workspace, eventually
 
 FILES = 20
 PACE_S = 0.01  # of each writer: what they wrote is read again in the end
-# A setting of the server holds for whoever would undo it, too.
+# A setting of the server also applies to a client that would change it.
 WRITING = {"PGOPTIONS": "-c default_transaction_read_only=off"}
 UNHINDERED = {"PGOPTIONS": "-c default_transaction_read_only=off -c statement_timeout=0"}
 
@@ -75,7 +75,7 @@ class Writers:
         eventually(lambda: sum(words in said for *_, said in self.refused[before:]) >= count)
 
     def check(self):
-        """Whoever was refused was told to come again, and all that was acknowledged is there."""
+        """Rejected callers were told to retry, and everything acknowledged exists."""
         assert {status for status, *_ in self.refused} <= {503}
         assert all(1 <= again_s <= 10 for _, again_s, _ in self.refused), Counter(self.refused)
         app = self._workspace.app

@@ -11,7 +11,7 @@ from support.service import eventually
 
 @pytest.fixture
 def make_due(service):
-    """Lets what waits for its hour be due now: however long what comes before takes, it is not due sooner."""
+    """Makes scheduled pushes due now: however long the steps before take, they are not due sooner."""
 
     def now():
         url = service["database_url"]

@@ -40,7 +40,7 @@ def test_a_user_is_made_listed_changed_and_kept_out(started, on):
     assert made["role"] == "operator"
     token = made["url"].rpartition("/")[2]
     assert status_of(f"{started['url']}/link/{token}") == 200
-    # Somebody is there now: whoever finds the first link can do nothing with it.
+    # There is a user now: the first link is useless to anybody who finds it.
     assert status_of(started["setup_url"]) == 404
     assert answer("user", "role", name, "viewer", *on) == {"name": name, "role": "viewer"}
     again = answer("user", "link", name, *on)

@@ -205,7 +205,7 @@ UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_unit_is_started_again_for_ever(unit):
     sections = dict(re.findall(r"^\[(\w+)\]\n(.*?)(?=^\[|\Z)", unit.read_text(), re.MULTILINE | re.DOTALL))
-    # In another section systemd ignores it, and gives up after five starts in ten seconds.
+    # In another section systemd ignores it, and stops after five starts in ten seconds.
     assert "StartLimitIntervalSec=0" in sections["Unit"].splitlines()
     assert {"Restart=always", "RestartSec=1"} <= set(sections["Service"].splitlines())
 

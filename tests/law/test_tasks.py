@@ -10,7 +10,7 @@ import pytest
 from support.started import STARTING, calls, modules
 
 ROOT = Path(__file__).parents[2]
-# Who starts tasks: the test that shows what becomes of an error in them. Whoever awaits a task that is done is told its error.
+# Who starts tasks: the test that shows how an error in them is handled. Awaiting a finished task raises its error.
 STARTED_BY = {
     "services/api_keys.py": "api/test_not_now.py::test_every_route_says_so_with_a_time_to_come_back",
     "cli/children.py": "journey/test_workers.py::test_serve_runs_workers_beside_it_restarts_what_dies_and_drains_all",

@@ -212,7 +212,7 @@ def test_what_is_of_a_workspace_is_asked_by_a_role_that_sees_no_other(tenants: f
     assert set(found) == OF_THE_INSTALLATION
 
 
-OF_MIGRATIONS = {"mend_times"}  # which mend the rows of all workspaces
+OF_MIGRATIONS = {"mend_times"}  # which repair the rows of all workspaces
 
 
 async def test_functions_and_triggers_are_bound_by_what_they_are_given(

@@ -1,4 +1,4 @@
-"""Keys and certificates that were pasted, escaped, indented, re-ordered or cut: mended, or refused with the reason."""
+"""Keys and certificates that were pasted, escaped, indented, re-ordered or cut: repaired, or rejected with the reason."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The examples of the API reference are the responses of the service, of every call that it answers.
 
-`make examples` writes them anew; otherwise this holds the file against what the service answers now.
+`make examples` writes them; otherwise the test compares the file with the service's present responses.
 """
 
 from __future__ import annotations

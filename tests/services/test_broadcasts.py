@@ -499,7 +499,7 @@ async def test_preflight_is_compared_with_what_came_of_it(stage: Stage) -> None:
     await stage.do(made["id"], "start")
     over = await stage.over(made["id"])
     assert over["compared"] == {"accepted": 2, "foreseen": accepted, "within": True}
-    # What was only tried, or cancelled, came to nothing, whatever was foreseen: as the reports have it.
+    # Dry runs and cancelled broadcasts have no comparison with their estimate, as in the reports.
     tried = await stage.over(await stage.send(dry_run=True))
     cancelled = await stage.make(schedule={"at": int(datetime.now(UTC).timestamp()) + 3_600})
     await stage.do(cancelled["id"], "start")
@@ -509,7 +509,7 @@ async def test_preflight_is_compared_with_what_came_of_it(stage: Stage) -> None:
 
 
 async def test_a_push_in_flight_when_its_phone_changes_hands_is_no_later_push(stage: Stage) -> None:
-    """What waits behind a push under way to the same phone is taken back when somebody else logs in on it."""
+    """A push queued behind one in flight to the same phone is withdrawn when somebody else logs in on it."""
     token = stage.token["ben-ios"]
     stage.tenant.simulator.world.script(token, [Step(delay_ms=8_000)])
     first = await stage.send(devices=[token], content={"title": "first"})

@@ -1,4 +1,4 @@
-"""A clock that goes wrong, ours or theirs: routes pause and say so, no device pays for it, and what waited is sent."""
+"""A wrong clock, ours or theirs: routes pause and say so, no device bounces, and queued pushes are sent later."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ async def test_a_certificate_is_looked_at_before_it_is_over(
     leaf = trustme.CA().issue_cert("com.example.app")
     app = wiring.AppleApp(topic="com.example.app", environment=Environment.PRODUCTION)
     fresh = wiring.apns_certificate(leaf.private_key_and_cert_chain_pem.bytes(), app)
-    await patient.add(replace(fresh, facts={"expires_at": ends_at}))  # as it stands there after a while
+    await patient.add(replace(fresh, facts={"expires_at": ends_at}))  # as it is after a while
     (key,) = await patient.of("keys")
     assert key.state is state
     assert f"{ends_at:%Y-%m-%d}" in key.said

@@ -47,7 +47,7 @@ class Marked:
 
     @property
     def marks(self) -> list[str]:
-        """All texts by which a row would tell of them."""
+        """All texts by which a row would reveal them."""
         keys = [device_id(self.tenant.workspace_id, Token(token)).hex() for token in self.tokens]
         people = [cio_id(person) for person in (self.person, self.merged)]
         return [
@@ -180,7 +180,7 @@ def where(found: dict[str, list[dict[str, str]]], who: Marked) -> set[tuple[str,
 
 
 def lines(found: dict[str, list[dict[str, str]]], of: Marked, without: Marked) -> list[str]:
-    """What tells of one and not of the other."""
+    """The texts that identify one person and not the other."""
     rows = [json.dumps([table, row], sort_keys=True) for table, rows in found.items() for row in rows]
     return sorted(r for r in rows if any(m in r for m in of.marks) and not any(m in r for m in without.marks))
 
@@ -424,7 +424,7 @@ async def test_what_is_on_its_way_or_waits_for_its_hour_ends_without_leaving_any
     await x.pushed(1)
     await x.track("DELETE", x.path)
     [begun] = (await tenant.call("GET", f"/api/v1/erasures?identifier={x.id}"))["erasures"]
-    # Whoever has the identifier next is somebody else.
+    # The next person with the identifier is somebody else.
     await x.track("PUT", x.path, {"plan": "new"})
     [other] = tenant.mint("android")
     await tenant.register(x.id, other, "android")

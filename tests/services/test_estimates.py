@@ -93,7 +93,7 @@ async def test_what_was_counted_of_a_draft_before_it_was_changed_is_not_kept(sta
         await Slow(stage, change).make(claim)
     found = await stage.estimated(draft["id"])
     assert (found["version"], found["estimate"]["figures"]["devices"]) == (2, 2)
-    # Counted by whoever claims nothing, it is not kept either.
+    # A process without a claim counts it, but does not store it either.
     await Slow(stage, change).make_now(workspace, draft["id"])
     found = await stage.estimated(draft["id"])
     assert (found["version"], found["estimate"]["figures"]["devices"]) == (3, 2)

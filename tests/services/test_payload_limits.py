@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from support.engine import Tenant
 
 LIMIT = 4_096
-# Fits on Android, where text is counted alone, and not on an iPhone, where it stands in JSON.
+# Fits on Android, where text is counted alone, and not on an iPhone, where it is counted as JSON.
 ANDROID_ALONE = "\n" * 2_500
 
 

@@ -34,8 +34,9 @@ PHONES = devices(960)
 HANDS = 16
 CALLS = PHONES * 5 // 4
 BROADCASTS = 3
-# From a commit until a worker in the same event loop, busy with two thousand pushes a second, has heard of it. A push
-# that was forgotten somewhere would be seen seconds later: in a queue, in a lane, or behind another to the same phone.
+# From a commit until a worker in the same event loop, busy with two thousand pushes a second, is notified. A push
+# that was forgotten somewhere would be seen seconds later: in a queue, in a lane, or behind another to the same
+# phone.
 HEARD_WITHIN_S = 0.5
 NOBODY = ""
 

@@ -1,4 +1,4 @@
-"""What became of an API-triggered broadcast, as Customer.io's App API counts and lists it."""
+"""The results of an API-triggered broadcast, as Customer.io's App API counts and lists them."""
 
 from __future__ import annotations
 

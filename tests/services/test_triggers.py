@@ -220,7 +220,7 @@ async def test_a_webhook_is_told_which_broadcast_it_was(crowd: Crowd) -> None:
 
 @contextmanager
 def served(text: str | None, heard: list[Any] | None = None, *, leads: bool = False) -> Iterator[str]:
-    """A text at an address, or 404 where there is none; with `leads` it says where to look. What is posted is heard."""
+    """A text at an address, or 404 without one; `leads` redirects. Posted bodies are recorded."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

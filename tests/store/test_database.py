@@ -232,7 +232,7 @@ async def test_whatever_the_driver_says_of_a_connection_that_the_server_ends_we_
                 cut_off.set()
 
     async def end_connections() -> None:
-        # Once may meet none in use, while all are being opened anew: then nobody has anything to hear.
+        # The first try may find none in use, while all are being reopened: then nobody gets an error.
         while not cut_off.is_set():
             await administrator.owned.rows(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'ended'"

@@ -115,7 +115,7 @@ async def test_a_statement_alone_that_others_were_before_says_so(database: Datab
 
 
 async def test_what_refuses_us_while_a_connection_is_made_is_not_for_ever(database: Database) -> None:
-    """A password was changed, a database is being restored, a role is missing: the next call may find it mended."""
+    """A password was changed, a database is being restored, a role is missing: a retry may succeed."""
     name = "refuses"
     await database.owned.value(f"create database {name}")
     here = await type(database).open(database.url.replace("/postgres?", f"/{name}?"), connections=1)

@@ -252,7 +252,7 @@ async def test_no_column_that_decides_is_forgotten(database: Database) -> None:
     }
 
 
-# What of a message does not say to whom it goes.
+# The fields of a message that don't select recipients.
 DECIDE_NOTHING = {
     ("messages", "drafted"),
     ("messages", "retained"),

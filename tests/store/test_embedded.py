@@ -448,7 +448,7 @@ def test_it_runs_as_an_ordinary_user_too() -> None:
 
 
 async def test_who_looks_after_the_server_outlives_any_error(tmp_path: Path) -> None:
-    """A file in the folder's place, or a disk that is full: the next look may find it mended."""
+    """A file in the folder's place, or a full disk: a retry may succeed."""
     (tmp_path / "file").touch()
     with capture_logs() as said:
         looking = asyncio.create_task(

@@ -101,7 +101,7 @@ async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
 async def test_an_erasure_waits_for_who_began_before_it(
     database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
-    """Whoever has read a person before they were deleted may still write of them."""
+    """A process that read a person before their deletion may still write about them."""
     await did(registry, tenant, ANN, "a")
     person = (await registry.person(tenant, ANN)).person_id
     began, may_end = asyncio.Event(), asyncio.Event()

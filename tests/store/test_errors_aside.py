@@ -1,4 +1,4 @@
-"""What is asked of the database aside, while nobody waits for it: whatever is raised there is logged, and fails nobody."""
+"""Background queries that nobody waits for: an error is logged, and fails no caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger on a real database: statuses are what history comes to, and strikes of a bad hour are taken back."""
+"""Bounces on a real database: statuses match their history, and the bounces of a bad hour are reverted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patience: a call waits for its database so long, all its waits together, whoever waits for it in how many tasks."""
+"""Patience: a call waits for its database for a limited time, all its waits together, in any number of tasks."""
 
 from __future__ import annotations
 

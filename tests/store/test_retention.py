@@ -1,4 +1,4 @@
-"""Retention: what is old goes, what waits keeps its place, and whoever works does not notice."""
+"""Retention: old data is deleted, queued pushes keep their place, and running workers do not notice."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ async def test_whoever_writes_and_reads_meanwhile_goes_on(past: Past) -> None:
         while not await past.database.value(detaching):
             assert not dropping.done()
         await past.message(0)
-        assert await past.count("pushes") == 1  # the day is gone for who comes now
+        assert await past.count("pushes") == 1  # the day is gone for later readers
         assert await reader.fetchval("select count(*) from pushes") == 1
         assert not dropping.done()
         await reading.commit()

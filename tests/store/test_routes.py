@@ -1,4 +1,4 @@
-"""Routes: paused, resumed and throttled for everybody, with what waits in their lanes and what is held on them."""
+"""Routes: paused, resumed and throttled for all workers, with their queues and their rejections on hold."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class Past:
         return [tuple(row.values()) for row in rows]
 
     async def broken(self) -> int:
-        """How many devices have a history that does not come to how they stand."""
+        """How many devices have a history that does not match their state."""
         return (await strike_store.check(self.database, self.workspace, b"", None, examples=10)).wrong
 
 
@@ -332,7 +332,7 @@ async def test_a_device_of_nobody_is_respelled_and_one_that_is_somebodys_is_forg
         (2, f"<{free}>", "c"),
         (3, free, "d"),
         (4, spelled_now, "e"),
-        (5, later, "f"),  # somebody logged out, and the app told of its phone again
+        (5, later, "f"),  # somebody logged out, and the app registered its phone again
     ):
         await past.database.owned.value(
             "insert into anonymous_devices (workspace_id, device_id, anonymous_id, registration, told_at) "

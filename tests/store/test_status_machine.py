@@ -42,7 +42,7 @@ _numbers = count(1)
 
 
 class Came(NamedTuple):
-    """What came of a push, and whether a refusal names the device as gone."""
+    """The outcome of a push, and whether a rejection reports the device as gone."""
 
     event: SettleEvent
     definite: bool = False
@@ -78,14 +78,14 @@ class Register:
 
 @dataclass(frozen=True)
 class TakePush:
-    """A push sets out to the device as it stands; its outcome comes later, or never."""
+    """A push starts with the device's state; its outcome arrives later, or never."""
 
     device: int
 
 
 @dataclass(frozen=True)
 class Settle:
-    """Outcomes in one call: which of the pushes under way, and what came of it."""
+    """Outcomes in one call: which of the pushes in flight, and their results."""
 
     outcomes: tuple[tuple[int, Came], ...]
 

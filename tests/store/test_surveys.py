@@ -1,4 +1,4 @@
-"""Surveys: few of a workspace at once, in turn, on connections of their own, and given up honestly."""
+"""Surveys: few of a workspace at once, in turn, on separate connections, and rejected with a reason."""
 
 from __future__ import annotations
 

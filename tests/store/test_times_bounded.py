@@ -1,4 +1,4 @@
-"""Every column of times is bounded, whichever table it is in, and what was there before is mended."""
+"""Every column of times is bounded, in every table, and existing rows are repaired."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_column_that_is_new_is_bounded_by_the_migration_that_makes_it(da
 async def test_rows_of_a_large_table_are_looked_at_after_the_migration(
     database: Database, table: str
 ) -> None:
-    """One that the former release wrote meanwhile is mended too."""
+    """One that the former release wrote meanwhile is repaired too."""
     async with own_database(database) as own:
         bounds = await own.owned.value(
             "select pg_get_constraintdef(oid) from pg_constraint where conname = $1 and conrelid = to_regclass($2)",

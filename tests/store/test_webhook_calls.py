@@ -1,4 +1,4 @@
-"""The log of webhooks' calls keeps the last of each webhook, whoever writes it, and nothing of one that is gone."""
+"""The log of webhooks' calls keeps the last of each webhook, by any writer, and nothing of a deleted one."""
 
 from __future__ import annotations
 

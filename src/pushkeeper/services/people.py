@@ -192,7 +192,7 @@ class People:
         request_id: str = "",
         once: bytes | None = None,
     ) -> Command:
-        """Delete the device of this token, whoever owns it: its app reports that nobody is logged in.
+        """Delete the device of this token, of any owner: its app reports that nobody is logged in.
 
         Calls of one anonymous id keep their order; it names nobody.
         """

@@ -1,6 +1,6 @@
 """Sends through libraries that others wrote for FCM and APNs, unmodified: only the endpoint and the CA are the simulator's.
 
-Reads on standard input what to send; writes for each library and each key what came of every message: `sent`, or the
+Reads on standard input what to send; writes for each library and each key the outcome of every message: `sent`, or the
 error by the name that the library gives it.
 """
 

@@ -88,7 +88,7 @@ class ServerConnection(asyncio.Protocol):
 
 
 class Server:
-    """Listens on the loopback; `on_request(connection, stream_id)` decides what becomes of each request.
+    """Listens on the loopback; `on_request(connection, stream_id)` decides about each request.
 
     `on_headers` is called before the body, `on_connection` once the SETTINGS are out.
     """

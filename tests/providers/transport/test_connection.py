@@ -132,7 +132,7 @@ class World:
         streams = sorted(self.seen)
         last = streams[which % len(streams)] if streams else 0
         if self.last is not None and last > self.last:
-            return  # a promise may be taken back, but not grow
+            return  # a promise may shrink, but not grow
         with suppress(ngh2.ConnectionStateError):
             self.server.send_goaway(0, last_stream_id=last, debug_data=b"bye")
             self.last = last

@@ -49,7 +49,7 @@ _READ = frozenset(
         "userId",
     }
 )
-DEVICE_FIELDS = ("token", "type")  # the fields read of a device in a context
+DEVICE_FIELDS = ("token", "type")  # the fields of a context.device
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ update broadcasts set state = 'planned', planned_at = now() where workspace_id =
 -- name: devices
 -- The next page of a workspace's devices of which conditions are true, cut into batches by the lane that each is for;
 -- with a rate ($13), each batch has its slot. Answers with the last of them. Where some are of kinds that the lanes ($5 to $9,
--- null for no lane) do not tell of, it answers with those kinds, and nothing is cut.
+-- null for no lane) do not have, it returns those kinds, and nothing is cut.
 with page as materialized (
     select d.device_id, d.person_id, coalesce(l.lane, 0) as lane, case when l.platform is null
         then array[d.platform, d.app, d.environment, token_shape(d.platform, d.token)] end as new_kind

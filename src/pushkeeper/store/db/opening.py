@@ -16,7 +16,7 @@ _NOT_LETTING_US_IN = (
 
 
 def refusal(error: Exception, url: str) -> PushkeeperError | None:
-    """The configuration error behind an error of the first statements; None if there is none."""
+    """The configuration error behind an error of the first statements; None for any other error."""
     cause = error.__cause__ if isinstance(error, Unreachable) else error
     if isinstance(cause, _NOT_LETTING_US_IN):
         return Misconfigured(f"database URL: PostgreSQL at {where(url)} refuses: {cause}")

@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 class Keys(NamedTuple):
-    """What a call locks (a device, a person's identifier, a workspace), and with whom it shares that.
+    """What a call locks (a device, a person's identifier, a workspace), and who shares that.
 
     Attributes:
         alone: with nobody.

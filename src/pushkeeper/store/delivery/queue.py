@@ -312,7 +312,7 @@ async def still_claimed(
 
 
 async def devices(connection: Connection, claims: Collection[Claim]) -> dict[int, set[DeviceId] | None]:
-    """Which of these batches still exist, whoever holds them, with their devices if listed individually."""
+    """Which of these batches still exist, with any holder, with their devices if listed individually."""
     rows = await connection.fetch(SQL["devices"], *_columns(claims)[:2])
     return {row["batch_id"]: row["device_ids"] and set(row["device_ids"]) for row in rows}
 
