@@ -80,7 +80,7 @@ async def test_pages_lose_no_change_of_devices_that_were_written_at_once(door):
     assert sorted(seen) == sorted(f"device-{number}" for number in range(8, 13))
 
 
-async def test_what_becomes_of_a_push_is_an_activity(sender):
+async def test_the_outcome_of_a_push_is_an_activity(sender):
     await sender.track("PUT", f"{PERSON}/devices", {"device": {"id": "t", "platform": "android"}})
     endings = {
         "accepted": "sent_push",
@@ -177,7 +177,7 @@ async def test_by_their_cio_id_an_identifier_is_changed_unless_somebody_else_has
     ]
 
 
-async def test_what_was_not_applied_goes_with_the_person_and_with_whoever_has_it(door):
+async def test_dropped_parts_move_with_the_person_and_the_device_owner(door):
     for who in ("one", "two"):
         await by_v1(door, {"id": who}, {"email": f"{who}@example.com"})
     for person in ("42", "43"):

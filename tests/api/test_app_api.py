@@ -160,7 +160,7 @@ async def test_a_send_may_wait_its_hour_for_ninety_days(sender):
     assert (status, "send_at" in answer["meta"]["error"]) == (400, True)
 
 
-async def test_a_send_creates_whom_it_does_not_know_and_registers_their_device(sender):
+async def test_a_send_creates_unknown_people_and_registers_their_device(sender):
     body = {
         "identifiers": {"email": "new@x.io"},
         "title": "Hello",

@@ -145,7 +145,7 @@ async def members(door, audience, query=""):
     return answer
 
 
-async def test_a_saved_audience_is_whoever_its_filter_is_true_of_when_that_is_asked(ann):
+async def test_a_saved_audience_has_the_current_members_of_its_filter(ann):
     suppressed = await save(ann, filter="last_status = suppressed")
     assert (suppressed["type"], suppressed["unit"]) == ("filter", "device")
     of_it = {"segment": {"id": suppressed["id"]}}

@@ -145,7 +145,7 @@ class _Written:
 
 
 @pytest.mark.parametrize("api", ["cdp", "track_v2"])
-async def test_every_good_item_of_a_batch_is_written_whatever_stands_beside_it(
+async def test_every_valid_item_of_a_batch_is_written_next_to_any_other(
     inside: Inside, workspace: Any, database: Database, api: str
 ) -> None:
     loop, (made, keys) = asyncio.get_running_loop(), workspace

@@ -150,7 +150,7 @@ async def test_a_phones_life(door, sdk, kind):
     assert await owners(door) == {"another-token": "ann"}
 
 
-async def test_a_device_that_was_nobodys_is_given_to_whoever_identifies_and_not_sent_to_before(door, sdk):
+async def test_an_anonymous_device_goes_to_the_identifying_person_and_is_not_sent_to_before(door, sdk):
     await sdk(track(CREATED, properties={"device_os": 34, "push_enabled": True}))
     assert (await door.counts())["devices"] == 0
     await sdk(identify("ann"))

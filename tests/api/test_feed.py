@@ -102,7 +102,7 @@ async def test_of_the_deleted_only_if_that_is_asked_for(door):
     assert sorted(found, key=str) == [("device_change", "ben"), *[("device_change", None)] * 2]
 
 
-async def test_whoever_was_merged_is_who_they_are_now(door):
+async def test_merged_people_are_who_they_are_now(door):
     for person in ("ann", "old"):
         await door.track("POST", f"/api/v1/customers/{person}/events", {"name": person})
     await push(door, "old", 1)

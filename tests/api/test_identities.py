@@ -259,7 +259,7 @@ async def test_what_came_before_somebody_who_is_suppressed_is_nobodys(clients, a
     assert await clients.doers() == {"before": None}
 
 
-async def test_whoever_is_merged_leaves_their_anonymous_ids_to_the_primary(clients):
+async def test_merged_people_leave_their_anonymous_ids_to_the_primary(clients):
     await clients.identify("v1", "second", "a1")
     await clients.identify("v1", "first")
     await clients.merge("v1", "first", "second")

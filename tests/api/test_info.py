@@ -102,7 +102,7 @@ async def test_a_text_that_is_not_kept_is_forgotten(sender, more):
     }  # fmt: skip
 
 
-async def test_nothing_is_told_of_somebody_who_was_deleted(sender):
+async def test_nothing_is_returned_about_a_deleted_person(sender):
     delivery = await sent(sender)
     await sender.track("DELETE", "/api/v1/customers/ann")
     status, answer = await sender.app("GET", f"/v1/messages/{delivery}/archived_message")

@@ -107,7 +107,7 @@ async def test_nor_does_a_batch_of_many_items_that_have_much_in_common(
     assert found == []
 
 
-async def test_nor_does_what_stands_in_a_field(inside: Inside, workspace: Any) -> None:
+async def test_nor_do_values_of_a_field(inside: Inside, workspace: Any) -> None:
     with no_collections():
         assert await fast_growing(inside, workspace[1], _SMALL, dict(_each_field())) == []
 

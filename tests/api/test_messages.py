@@ -53,7 +53,7 @@ async def test_a_person_by_cio_id_or_email_has_the_same_messages(sender):
         assert [message["id"] for message in (await listed(sender, query, who))["messages"]] == ids
 
 
-async def test_whoever_is_merged_keeps_their_deliveries_with_the_other(sender):
+async def test_merged_people_keep_their_deliveries_with_the_other(sender):
     await sender.track("PUT", "/api/v1/customers/42", {})
     [former] = await sent(sender, 1, person="43")
     body = {"primary": {"id": "42"}, "secondary": {"id": "43"}}
@@ -75,6 +75,6 @@ async def test_the_messages_of_nobody_are_not_found(sender):
 
 
 @pytest.mark.parametrize("name", ["metric", "state"])
-async def test_a_metric_that_there_is_none_of_is_refused_by_the_name_that_was_asked_with(sender, name):
+async def test_an_unknown_metric_is_rejected_by_the_name_in_the_query(sender, name):
     status, answer = await sender.app("GET", f"/v1/messages?{name}=eaten")
     assert (status, answer["errors"][0]["detail"].startswith(f"{name}: ")) == (400, True)

@@ -45,7 +45,7 @@ async def test_calls_that_come_together_look_their_key_up_once(workspace, databa
     while not (waiting := await database.owned.value(WAITING)):  # noqa: ASYNC110 - PostgreSQL sends no event
         await asyncio.sleep(0)
     assert waiting == 1
-    # A caller that gives up does not affect the others.
+    # A caller that leaves does not affect the others.
     calls.pop(0).cancel()
     let_go.set()
     await locking

@@ -133,7 +133,7 @@ async def test_a_change_of_a_content_leaves_what_it_does_not_name(door):
         }
 
 
-async def test_what_a_person_wants_to_hear_of_is_told(door):
+async def test_subscription_preferences_of_a_person_are_returned(door):
     await door.track(
         "PUT",
         "/api/v1/customers/ann",

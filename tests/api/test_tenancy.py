@@ -64,7 +64,7 @@ async def _statuses(inside, sender, all_calls) -> AsyncIterator[int]:
             yield seen.status
 
 
-async def test_the_same_calls_with_its_own_keys_tell_of_it(routes, other_door, theirs) -> None:
+async def test_the_same_calls_with_its_own_keys_return_it(routes, other_door, theirs) -> None:
     """The mark is found where it may be, or the test above would find nothing either."""
     told = set()
     for method, path, _ in calls(routes, theirs):

@@ -97,7 +97,7 @@ def lives(draw: st.DrawFn) -> tuple[str, list[tuple[str, str, str]], str, tuple[
     return token, draw(st.lists(told, min_size=2, max_size=4)), draw(spelled(token)), draw(deletion)
 
 
-async def test_all_spellings_of_a_token_are_one_device_of_whoever_registered_it_last(sender: Any) -> None:
+async def test_all_spellings_of_a_token_are_one_device_of_its_last_owner(sender: Any) -> None:
     async def check(
         token: str, told: list[tuple[str, str, str]], read_by: str, deletion: tuple[str, str]
     ) -> None:

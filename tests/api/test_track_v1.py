@@ -204,7 +204,7 @@ async def test_a_device_can_say_its_app_and_environment(door):
     assert (found["app"], found["environment"]) == ("com.example", "sandbox")
 
 
-async def test_a_token_moves_to_whoever_registers_it(door):
+async def test_a_token_moves_to_the_person_who_registers_it(door):
     await door.track("PUT", "/api/v1/customers/old/devices", {"device": {"id": "t", "platform": "ios"}})
     await door.track("PUT", "/api/v1/customers/new/devices", {"device": {"id": "t", "platform": "ios"}})
     assert (await door.person("old"))["devices"] == []

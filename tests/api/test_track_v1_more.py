@@ -224,7 +224,7 @@ async def metrics_of(sender, delivery_id):
         ("/push/events", "event", "device_id"),
     ],
 )
-async def test_an_app_tells_of_a_push_without_a_key_and_once(sender, path, metric, token):
+async def test_an_app_reports_a_push_without_a_key_and_once(sender, path, metric, token):
     delivery_id = await a_delivery(sender)
     at = int(time.time()) - 10
     for _ in range(2):
@@ -411,7 +411,7 @@ async def test_a_segment_that_is_not_there_is_refused_as_they_document_it(door, 
     assert (await door.app("GET", "/v1/customers/1/attributes"))[0] == 404, "nobody is made"
 
 
-async def test_a_form_makes_or_updates_the_person_whom_it_names(door):
+async def test_a_form_creates_or_updates_the_person_that_it_names(door):
     body = {"data": {"email": "ann@example.com", "city": "Bern"}}
     status, answer, _ = await door.raw(
         "POST",

@@ -55,7 +55,7 @@ async def test_the_time_of_an_operation_is_the_time_of_its_attributes(door):
     assert (await door.person("42"))["timestamps"]["plan"] == 1_600_000_000
 
 
-async def test_a_device_is_told_of_by_its_token_and_deleted_by_it(door):
+async def test_a_device_is_updated_and_deleted_by_its_token(door):
     told = device("add_device", "t1", last_used="1772013598", attributes=None)
     assert await entity(door, told) == (200, {})
     [found] = (await door.person("42"))["devices"]

@@ -92,13 +92,13 @@ def told(service: Running, simulator: Running) -> Workspace:
     gone = saved(place, name="Gone", filter="last_status = suppressed")
     saved(place, name="Not gone", filter=f"not segment {gone}", unit="person")
     place.app("POST", "/v1/segments", {"segment": {"name": "Testers"}})
-    tell_of_broadcasts(place)
+    create_broadcasts(place)
     with ThreadPoolExecutor(1) as other:  # Playwright's loop may run in this thread
-        other.submit(asyncio.run, tell_of_undos(Path(service["data_dir"]), place.name)).result()
+        other.submit(asyncio.run, create_undos(Path(service["data_dir"]), place.name)).result()
     return place
 
 
-async def tell_of_undos(data_dir: Path, name: str) -> None:
+async def create_undos(data_dir: Path, name: str) -> None:
     """One that goes on for as long as anybody looks, and one that was cut short; neither is meant for any strike."""
     async with wiring.store(config.load({"data_dir": data_dir}, environ={})) as store:
         workspace = (await workspaces.by_name(store.database, name)).workspace_id
@@ -118,7 +118,7 @@ async def tell_of_undos(data_dir: Path, name: str) -> None:
             )
 
 
-def tell_of_broadcasts(place: Workspace) -> None:
+def create_broadcasts(place: Workspace) -> None:
     """One that is over, one that goes on for as long as anybody looks, and one that nobody has started."""
     words = {
         "title": "The sale begins",

@@ -128,7 +128,7 @@ def test_without_script_an_audience_is_counted_by_a_button_and_saved(
     expect(page.get_by_role("heading", name="Without script")).to_be_visible()
 
 
-def test_strikes_are_looked_at_and_taken_back(opened: Callable[..., Watched], caveat: Workspace) -> None:
+def test_bounces_are_previewed_and_reverted(opened: Callable[..., Watched], caveat: Workspace) -> None:
     page = opened().page
     page.goto(f"/w/{caveat.name}/routes")
     page.get_by_role("link", name="Revert bounces").click()

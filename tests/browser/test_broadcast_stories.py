@@ -79,9 +79,7 @@ def test_a_broadcast_is_written_started_followed_paused_and_cancelled(
     assert [said for said in watched.complaints if "status of 400" not in said] == []
 
 
-def test_a_time_is_typed_in_the_zone_of_whoever_types_it(
-    opened: Callable[..., Watched], crowd: Workspace
-) -> None:
+def test_a_time_is_typed_in_the_zone_of_the_user(opened: Callable[..., Watched], crowd: Workspace) -> None:
     page = opened(timezone_id="Asia/Kolkata").page
     page.goto(f"/w/{crowd.name}/broadcasts/new")
     expect(page.get_by_label("Date and time", exact=True)).to_be_hidden()

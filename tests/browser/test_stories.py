@@ -161,7 +161,7 @@ def test_without_any_script_the_pages_still_work(opened: Callable[..., Watched],
     expect(page.get_by_text("Route resumed")).to_be_visible()
 
 
-def test_times_are_told_in_the_zone_of_whoever_reads_them(
+def test_times_are_shown_in_the_zone_of_the_user(
     opened: Callable[..., Watched], pages: dict[str, str]
 ) -> None:
     told = {}
@@ -236,7 +236,7 @@ def test_nothing_that_somebody_is_called_runs_in_the_page(
     assert watched.complaints == []
 
 
-def test_a_test_push_is_sent_and_its_page_tells_what_came_of_it(
+def test_a_test_push_is_sent_and_its_page_shows_the_outcome(
     opened: Callable[..., Watched], told: Workspace
 ) -> None:
     page = opened().page

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="`make test` install
 
 @pytest.mark.parametrize("sync_mode", [True, False])
 @pytest.mark.parametrize("gzip", [True, False])
-def test_people_events_and_devices_are_told_of(service, workspace, sync_mode, gzip):
+def test_people_events_and_devices_are_sent(service, workspace, sync_mode, gzip):
     told = {
         "write_key": workspace.keys["write_key"],
         "host": service["url"],

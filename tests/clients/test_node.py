@@ -167,7 +167,7 @@ def test_templates_broadcasts_and_exports(track, app, workspace):
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_the_pipelines_client_tells_of_people_and_events(call, service, workspace, strict):
+def test_the_pipelines_client_sends_people_and_events(call, service, workspace, strict):
     options = {"url": f"{service['url']}/v1", "strictMode": strict}
     make = ["PipelinesClient", workspace.keys["write_key"], options]
     context = {"device": {"token": "t1", "type": "android"}}

@@ -28,7 +28,7 @@ def make(workspace, **more):
     return workspace.app("POST", "/api/v1/templates", {**template, **more})["template"]["id"]
 
 
-def test_what_became_of_a_broadcast(track, app, workspace):
+def test_the_results_of_a_broadcast(track, app, workspace):
     [token] = workspace.mint("android")
     good(track(["identify", "42", {}], ["addDevice", "42", token, "android"]))
     number = make(workspace)

@@ -190,7 +190,7 @@ def test_a_folder_keeps_its_certificate_and_no_key_of_the_authority(tmp_path: Pa
     assert {file.name: file.read_bytes() for file in served.cert_file.parent.iterdir()} == files
 
 
-def test_it_is_made_anew_near_its_end_for_another_host_and_where_it_is_broken(tmp_path: Path) -> None:
+def test_it_is_renewed_near_its_end_for_another_host_and_when_broken(tmp_path: Path) -> None:
     served = localhost_tls.self_signed(tmp_path, "127.0.0.1", NOW)
     assert served.ca_file is not None
 

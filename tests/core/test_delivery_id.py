@@ -58,7 +58,7 @@ def test_another_installation_reads_none_of_ours(
 
 
 @given(workspaces, message_ids, people, st.data())
-def test_whoever_has_one_id_makes_no_other_of_it(
+def test_nobody_can_derive_another_id_from_one(
     workspace: WorkspaceId, message: UUID, person: PersonId, data: st.DataObject
 ) -> None:
     """Any other bytes before the authentication code of an id, and any other code behind its bytes, are read as nothing."""

@@ -53,7 +53,7 @@ def attribute(field, operator="exists", **more):
         ({"and": [attribute("plan"), {"or": [attribute("city"), {"segment": {"id": 7}}]}]}, True),
     ],
 )
-def test_a_filter_is_true_of_a_person_or_not(given, true):
+def test_a_filter_matches_a_person_or_not(given, true):
     assert matches(read(given), EvaluationContext(ANN, NOW)) is true
 
 
@@ -131,7 +131,7 @@ def test_what_others_were_put_into_may_have_as_many():
             check_size(And((most,)))
 
 
-def test_a_filter_says_whom_it_asks_about():
+def test_a_filter_says_what_it_needs():
     bought = {"event": {"name": "bought"}}
     seen = {"event": {"name": "seen", "count": 1_000_000}}
     node = read({"and": [bought, {"not": {"or": [seen, attribute("plan")]}}]})

@@ -324,7 +324,7 @@ def test_a_cio_id_is_never_given(call: Call) -> None:
 
 
 @given(calls)
-def test_whoever_is_meant_is_found_by_the_path_from_then_on(call: Call) -> None:
+def test_the_resolved_person_is_found_by_the_path_from_then_on(call: Call) -> None:
     people, path, others, create = call
     made = plan(path, others, known(people), create=create)
     if isinstance(made, Drop):

@@ -377,7 +377,7 @@ SAMPLES = [(source, record) for source, record, *_ in [*WHOLE.values(), *SKIPPED
 
 
 @given(sample=st.sampled_from(SAMPLES), data=st.data())
-def test_whatever_stands_in_a_field_it_is_a_row_or_a_reason(sample, data):
+def test_any_value_of_a_field_gives_a_row_or_a_reason(sample, data):
     source, record = sample
     damaged = dict(record)
     for name in data.draw(st.lists(st.sampled_from(sorted(record)), min_size=1, max_size=3)):

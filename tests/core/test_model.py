@@ -183,6 +183,6 @@ def test_a_content_says_on_a_platform_what_it_says_there_and_else_what_it_says_a
     assert not Content(platforms={"ios": {"message": "a text"}}).has_content_for(Platform.ANDROID)
 
 
-def test_what_is_said_of_no_content_is_nothing() -> None:
+def test_no_content_is_described_by_nothing() -> None:
     content = Content()
     assert (content.custom_data, content.custom_payload, content.platforms) == ({}, {}, {})

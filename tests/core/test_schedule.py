@@ -109,7 +109,7 @@ def test_at_once_is_one_pass_of_all():
     assert passes(Schedule(at=later), NOW) == (Pass(later),)
 
 
-def test_a_local_time_is_a_pass_for_each_moment_and_one_for_whoever_is_left():
+def test_a_local_time_is_a_pass_for_each_moment_and_one_for_the_rest():
     found = passes(Schedule(local_time=datetime(2026, 3, 29, 9)), NOW)
     *parts, rest = found
     assert rest == Pass(parts[-1].at, None)

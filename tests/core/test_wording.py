@@ -40,7 +40,7 @@ def test_a_content_is_rendered_wherever_there_is_a_text() -> None:
     )
 
 
-def test_what_is_told_of_one_person_alone_goes_before_what_is_told_of_all() -> None:
+def test_data_of_one_person_overrides_data_of_all() -> None:
     said = MessageRenderer(HELLO, PersonalizedContent(data={"seat": "any", "gate": "B"})).say(
         ANN, Platform.IOS
     )

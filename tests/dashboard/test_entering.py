@@ -137,7 +137,7 @@ async def test_a_session_that_was_put_into_the_browser_before_is_not_the_one_aft
     assert (await other.get("/account")).status == 303
 
 
-async def test_logging_out_ends_the_session_for_whoever_kept_its_cookie(site: Site) -> None:
+async def test_logging_out_ends_the_session_for_a_kept_cookie_too(site: Site) -> None:
     browser = site.browser()
     await browser.post("/login", {"name": "viewer@example.com", "password": PASSWORD})
     kept = dict(browser.cookies)
@@ -190,7 +190,7 @@ async def test_a_changed_password_needs_the_former_one(site: Site, admin: Browse
     assert "Password changed" not in (await browser.get("/account")).page.text
 
 
-async def test_whoever_is_disabled_is_out_at_their_next_page(site: Site, admin: Browser) -> None:
+async def test_a_disabled_user_is_out_at_their_next_page(site: Site, admin: Browser) -> None:
     made = await admin.post("/users", {"name": "emil@example.com", "role": "viewer"})
     [link] = [word for word in made.page.text.split() if "/link/" in word]
     browser = site.browser()

@@ -64,7 +64,7 @@ async def test_the_answer_comes_first_then_each_device_with_its_steps(viewer: Br
     assert ann.place.path(f"/people/{cio_id(ann.iphone.person_id)}") in seen.page.links()
 
 
-async def test_what_would_help_is_said_of_one_device(viewer: Browser, ann: Ann) -> None:
+async def test_the_fix_is_shown_for_one_device(viewer: Browser, ann: Ann) -> None:
     seen = await viewer.get(ann.path(device=ann.iphone.device_id.hex()))
     assert "No: suppressed (Unregistered)." in seen.page.text
     assert "How to fix: log in on the device again with the same token" in seen.page.text

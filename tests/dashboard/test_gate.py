@@ -31,7 +31,7 @@ def is_shut(status: int, location: str) -> bool:
 
 
 @pytest.mark.parametrize("role", [None, *Role], ids=lambda role: role.value if role else "nobody")
-async def test_a_door_opens_to_whom_it_is_for_and_to_nobody_else(
+async def test_a_door_opens_to_its_roles_and_to_nobody_else(
     site: Site, place: Place, role: Role | None
 ) -> None:
     browser = Inside.of(site, app_of(site), role)

@@ -30,7 +30,7 @@ async def put_off(site: Site, shop: Shop, kind: JobKind, *, fails: bool) -> int:
 
 
 @every_kind
-async def test_what_failed_stands_in_the_list_and_on_the_overview_and_is_retried(
+async def test_a_failed_job_is_listed_also_on_the_overview_and_is_retried(
     site: Site, operator: Browser, viewer: Browser, place: Place, kind: JobKind
 ) -> None:
     async with shops(site.database, 1) as [shop]:

@@ -39,7 +39,7 @@ OF_A_WORKSPACE = (
 OF_ALL = ("/workspaces", "/users", "/audit", "/account", "/login")
 
 
-async def told_of(site: Site, place: Place, name: str) -> dict[str, str]:
+async def described(site: Site, place: Place, name: str) -> dict[str, str]:
     """A workspace with one of everything, each called so; and the addresses of its pages."""
     workspace = place.workspace.workspace_id
     await place.person(name, plan=name, **{name[:40]: {"inner": [name]}})
@@ -106,7 +106,7 @@ async def test_every_page_has_one_heading_a_main_part_and_a_title_of_its_own(
 
 
 async def test_what_is_called_html_stays_text_everywhere(site: Site, admin: Browser, place: Place) -> None:
-    pages = await told_of(site, place, HOSTILE)
+    pages = await described(site, place, HOSTILE)
     paths = [*pages.values(), *map(place.path, OF_A_WORKSPACE)]
     for path in paths:
         seen = await admin.get(path)
@@ -276,7 +276,7 @@ async def test_a_workspace_whose_name_is_odd_is_reached(site: Site, admin: Brows
     assert place.name in (await admin.get(link)).page.text
 
 
-async def test_whoever_comes_back_finds_the_workspace_that_they_looked_at(site: Site, admin: Browser) -> None:
+async def test_a_returning_user_finds_the_last_visited_workspace(site: Site, admin: Browser) -> None:
     await site.workspace("aaa first of all")
     place = await site.workspace("zzz last of all")
     await admin.get(f"/w/{'zzz%20last%20of%20all'}")

@@ -189,7 +189,7 @@ def test_pages_of_a_timeline_come_to_all_events_in_their_order(
     assert [event.at for event in events] == sorted((event.at for event in events), reverse=True)
 
 
-def test_a_push_that_turned_the_device_is_told_of_once_with_what_it_made_of_it() -> None:
+def test_a_push_that_changed_the_device_is_listed_once_with_the_change() -> None:
     refused = push(5)
     refused = replace(refused, ending="bounced", reason="apns_unregistered")
     turned = line(5, 1)
@@ -268,7 +268,7 @@ def needs(**changes: Any) -> list[str]:
     return [todo.what for todo in attention.todos(AttentionInput(**facts))]
 
 
-def test_where_all_is_well_nothing_needs_anybody() -> None:
+def test_a_healthy_workspace_needs_no_attention() -> None:
     assert (
         needs(
             routes=[route(accepted_at=NOW)],

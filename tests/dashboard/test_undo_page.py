@@ -92,7 +92,7 @@ async def test_looking_says_what_would_change_and_changes_nothing(admin: Browser
     assert "No bounces match" in (await admin.get(hour.path(reason="Nothing"))).page.text
 
 
-async def test_what_was_shown_is_taken_back_and_told(site: Site, admin: Browser, hour: Hour) -> None:
+async def test_the_preview_is_reverted_and_confirmed(site: Site, admin: Browser, hour: Hour) -> None:
     given = confirming(await admin.get(hour.path(reason="BadDeviceToken")))
     assert given["reason"] == "BadDeviceToken"
     done = await admin.post(hour.place.path("/undo"), {**given, "why": WHY})
@@ -229,7 +229,7 @@ async def test_what_takes_longer_than_an_answer_goes_on_by_itself(
     assert row["finished_at"]
 
 
-async def test_what_was_cut_short_is_shown_as_far_as_it_came_and_gone_on_with(
+async def test_an_interrupted_revert_shows_its_progress_and_continues(
     site: Site, admin: Browser, operator: Browser, hour: Hour
 ) -> None:
     workspace = hour.place.workspace.workspace_id

@@ -169,7 +169,7 @@ class Node:
         """Pull the cable out of the switch: what is sent to it or by it is lost, and nobody is told."""
         ip("link", "set", self.name, "nomaster")
 
-    def mend(self):
+    def repair(self):
         ip("link", "set", self.name, "master", "cables")
 
     def end(self):

@@ -82,7 +82,7 @@ def node_dies(cluster):
 def link_cut(cluster):
     primary = cluster.primary()
     primary.cut()
-    return another_leads(cluster, primary), primary.mend
+    return another_leads(cluster, primary), primary.repair
 
 
 def node_frozen(cluster):

@@ -34,7 +34,7 @@ def shell(folder):
     shutil.rmtree(made)
 
 
-def test_what_waited_at_the_dump_is_sent_again_with_the_same_identity_or_expires_where_that_is_chosen(
+def test_pushes_queued_at_the_dump_are_sent_again_with_the_same_identity_or_expire_on_request(
     shell, simulator
 ):
     on = ("--data", shell.env["PUSHKEEPER_DATA_DIR"])

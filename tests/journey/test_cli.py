@@ -110,9 +110,7 @@ def test_what_people_read_masks_the_token(workspace):
     assert "unused" in said.stdout
 
 
-def test_a_route_that_is_refused_pauses_holds_its_pushes_and_goes_on_when_the_key_is_mended(
-    workspace, tmp_path
-):
+def test_a_rejected_route_pauses_holds_its_pushes_and_resumes_when_the_key_is_fixed(workspace, tmp_path):
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -127,7 +127,7 @@ def test_why_somebody_got_a_push_and_whether_one_would_reach_them_now(workspace,
     assert refusal("explain", *on)["message"].startswith("person is required")
 
 
-def test_strikes_that_were_nobodys_fault_are_taken_back_after_a_look(workspace, on, phones):
+def test_bounces_are_reverted_after_a_preview(workspace, on, phones):
     iphone, *_ = phones
     workspace.control("POST", "/uninstall", {"tokens": [iphone]})
     for _ in range(2):

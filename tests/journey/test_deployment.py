@@ -168,7 +168,7 @@ def test_systemd_has_nothing_against_the_units(unit, tmp_path):
     assert float(exposure) < 2.0
 
 
-def test_what_the_unit_starts_is_well_and_ends_in_the_time_that_it_is_given(folder):
+def test_the_unit_starts_a_healthy_service_that_stops_in_time(folder):
     (unit,) = [unit for unit in UNITS if unit.name == "pushkeeper.service"]
     (command,) = re.findall(r"^ExecStart=\S+ (.*)$", unit.read_text(), re.MULTILINE)
     with running(*command.split(), "--data", folder / "unit", "--port", "0", fresh=True) as service:

@@ -34,7 +34,7 @@ def test_a_database_that_does_not_answer_is_a_finding(folder):
     assert "hunter2" not in said.stdout + said.stderr
 
 
-def test_beside_a_service_that_is_well_it_ends_with_0_and_tells_no_secret(workspace):
+def test_beside_a_healthy_service_it_ends_with_0_and_shows_no_secret(workspace):
     [token] = workspace.mint("android")
     workspace.register("ann", token, "android")
     told = answer("doctor", *workspace.on)

@@ -151,7 +151,7 @@ def test_a_dump_of_the_database_holds_what_is_stored_and_no_secret(service, know
     assert held(known, said.stdout) == {"site_id", "device token", "e-mail"}
 
 
-def test_whoever_gives_a_password_on_the_command_line_is_told_of_a_better_place(service, database, env):
+def test_a_password_on_the_command_line_warns_of_a_better_place(service, database, env):
     on = ("--database-url", database)
     for command in ((*on,), (f"--database-url={database}",)):
         done = run("workspace", "list", *command, "--json", env=env)

@@ -29,7 +29,7 @@ BANNED = {
     r"preflights?": "estimate",
     r"let (?:it|him|them|a \w+) be (?:so|otherwise)": "update",
     r"so many (?:of|hours|days|seconds|devices|people|at once)": "a number",
-    r"is well|are well": "healthy",
+    r"(?:is|are) well(?![- ](?:formed|known))": "healthy",
     r"mends?|mended": "fix",
     r"anew": "again, re-",
     r"whoever|whomever": "the person who, anybody who",
@@ -58,6 +58,28 @@ BANNED = {
     r"(?<!be )undone": "reverted",
 }
 PATTERN = re.compile("|".join(rf"\b(?:{phrase})\b" for phrase in BANNED), re.IGNORECASE)
+
+# Banned where users read, but ordinary English, or the name of a table or a code, for those who read the code.
+OF_ENGINEERS = {
+    r"foreseen|foresaw|foresees",
+    r"preflights?",
+    r"opens? nothing",
+    r"strikes?",
+    r"of one's own|of (?:our|their) own",
+    r"(?:un)?proved|prove themselves|proved itself",
+    r"sealed|seals",
+    r"held back|left out",
+    r"refusals?|(?:is|are|was|were|be|been) refused",
+    r"under way",
+    r"of theirs|of ours|of yours",
+    r"by hand",
+    r"(?:gave|given|gives) up",
+    r"comebacks?|revived",
+    r"(?<!be )undone",
+}
+CODE = re.compile(
+    "|".join(rf"\b(?:{phrase})\b" for phrase in BANNED if phrase not in OF_ENGINEERS), re.IGNORECASE
+)
 
 # Written by docs/generate.py from texts of the code, which have a place of their own.
 OF_THE_CODE = {

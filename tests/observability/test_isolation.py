@@ -34,7 +34,7 @@ def test_a_server_that_does_not_answer_now_is_worth_a_line_and_no_traceback() ->
     assert "exc_info" not in line
 
 
-def test_without_a_logger_the_error_is_there_for_who_asks() -> None:
+def test_without_a_logger_the_error_is_available() -> None:
     error = KeyError()
     with capture_logs() as lines, isolated() as tried:
         raise error

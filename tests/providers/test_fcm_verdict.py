@@ -324,7 +324,7 @@ def test_fcm_quota_exceeded_device_a_quota_that_names_the_device_throttles_the_d
         apns_error(429, "TooManyRequests"),
     ],
 )
-def test_fcm_quota_exceeded_device_waits_as_long_as_it_is_told_whoever_names_the_device(detail):
+def test_fcm_quota_exceeded_device_waits_for_its_retry_after_wherever_the_device_is_named(detail):
     answer = error(429, "RESOURCE_EXHAUSTED", detail, headers=((b"retry-after", b"90"),))
     outcome = Throttled(scope=Scope.DEVICE, after_s=90)
     assert code_and_outcome(answer) == ("fcm_quota_exceeded_device", outcome)

@@ -91,7 +91,7 @@ def issued():
 
 
 @given(mishaps=mishaps, encoding=encodings)
-def test_a_signing_key_is_mended(p256_pem, mishaps, encoding):
+def test_a_signing_key_is_repaired(p256_pem, mishaps, encoding):
     data = ENCODINGS[encoding](after(p256_pem.decode(), mishaps))
     key = AppleKey.parse(data, key_id=" ABC123DEFG\n", team_id="DEF123GHIJ ")
     assert (key.key_id, key.team_id) == ("ABC123DEFG", "DEF123GHIJ")
@@ -100,7 +100,7 @@ def test_a_signing_key_is_mended(p256_pem, mishaps, encoding):
 
 @settings(deadline=None, max_examples=examples(30))
 @given(mishaps=mishaps, encoding=encodings, twice=st.booleans(), indent=st.sampled_from([None, 2]))
-def test_a_service_account_is_mended(rsa_pem, mishaps, encoding, twice, indent):
+def test_a_service_account_is_repaired(rsa_pem, mishaps, encoding, twice, indent):
     fields = {
         "project_id": " demo\n",
         "private_key": after(rsa_pem.decode(), mishaps),
@@ -124,7 +124,7 @@ def test_line_breaks_may_stand_in_the_json_as_they_are(rsa_pem):
 
 @settings(deadline=None)
 @given(mishaps=mishaps, encoding=encodings, data=st.data())
-def test_a_certificate_is_mended_whatever_the_order(issued, mishaps, encoding, data):
+def test_a_certificate_is_repaired_whatever_the_order(issued, mishaps, encoding, data):
     parts = [*(blob.bytes() for blob in issued.cert_chain_pems), issued.private_key_pem.bytes()]
     order = data.draw(st.permutations(parts))
     text = after(b"".join(order).decode(), mishaps)
@@ -158,7 +158,7 @@ def encrypted(key_pem):
     ]
 
 
-def test_what_cannot_be_mended_is_refused_with_the_reason(p256_pem, rsa_pem, issued):
+def test_what_cannot_be_repaired_is_rejected_with_the_reason(p256_pem, rsa_pem, issued):
     key = load_pem_private_key(p256_pem, None)
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     public_pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -239,7 +239,7 @@ def test_the_wrong_file_of_firebase_is_told_from_the_right_one():
         ServiceAccount.parse(json.dumps({"project_info": {}, "client": []}).encode())
 
 
-def test_a_ca_of_ones_own_is_mended_and_tried(p256_pem):
+def test_a_custom_ca_is_repaired_and_tried(p256_pem):
     text = trustme.CA().cert_pem.bytes().decode()
     for mishap in MISHAPS.values():
         kept = wiring.apns_key(

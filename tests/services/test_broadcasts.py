@@ -476,7 +476,7 @@ async def test_what_comes_late_takes_the_next_slots_instead_of_all_at_once(stage
     assert last_at_s(stage) - begun_s >= AT_LEAST_S
 
 
-async def test_preflight_is_compared_with_what_came_of_it(stage: Stage) -> None:
+async def test_the_estimate_is_compared_with_the_results(stage: Stage) -> None:
     for _ in range(10):
         await stage.over(await stage.send())
     stage.tenant.simulator.world.uninstall([stage.token["ann-ios"]])

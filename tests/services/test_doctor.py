@@ -112,7 +112,7 @@ async def patient(database: Database, clock: Clock) -> AsyncIterator[Patient]:
             yield Patient(made, workspace.workspace_id, simulator, Path(folder))
 
 
-async def test_of_an_installation_that_is_well_nothing_is_wrong(patient: Patient) -> None:
+async def test_a_healthy_installation_has_no_findings(patient: Patient) -> None:
     await patient.add_fcm()
     await patient.add_apns()
     found = await patient.examined(probes=True)
@@ -209,7 +209,7 @@ async def test_a_certificate_is_looked_at_before_it_is_over(
         ),
     ],
 )
-def test_a_python_without_security_fixes_is_told_of(version: tuple[int, int, int], state: State) -> None:
+def test_a_python_without_security_fixes_is_reported(version: tuple[int, int, int], state: State) -> None:
     assert platform.python(version).state is state
 
 
@@ -350,7 +350,7 @@ async def test_a_device_that_is_not_what_its_history_says_is_wrong(patient: Pati
     assert device_id(patient.workspace, Token("first")).hex() in ledger.todo
 
 
-async def test_a_schema_of_another_release_is_wrong_and_nothing_else_is_asked_of_it(patient: Patient) -> None:
+async def test_a_schema_of_another_release_is_wrong_and_stops_further_checks(patient: Patient) -> None:
     await patient.database.rows("delete from migrations where number = 3")
     found = await patient.examined()
     assert (found[-1].check, found[-1].state) == ("migrations", State.WRONG)

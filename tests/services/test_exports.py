@@ -113,7 +113,7 @@ async def test_deliveries_are_exported_with_attributes_of_their_recipients(tenan
     assert int(row["sent"]) > 0
 
 
-async def test_deliveries_are_exported_with_what_came_of_them(tenant: Tenant) -> None:
+async def test_deliveries_are_exported_with_their_outcomes(tenant: Tenant) -> None:
     [token] = tenant.mint("android")
     await tenant.register("ann", token, "android")
     made = await tenant.call(

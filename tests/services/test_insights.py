@@ -108,7 +108,7 @@ async def test_days_that_are_over_become_one_row_and_say_the_same(stage: Stage) 
     assert [row["shard"] for row in shards] == [0]
 
 
-async def test_what_came_of_devices_that_bounced_is_told(stage: Stage) -> None:
+async def test_the_fate_of_bounced_devices_is_reported(stage: Stage) -> None:
     tenant = stage.tenant
     gone = [stage.token["ann-ios"], stage.token["ben-ios"], stage.token["ann-android"]]
     tenant.simulator.world.uninstall(gone)
@@ -165,7 +165,7 @@ async def test_tokens_are_told_by_their_age_and_by_the_week_in_which_fcm_forgets
     assert sum(week["devices"] for week in weeks) == 2
 
 
-async def test_what_came_of_broadcasts_stands_beside_what_was_foreseen(stage: Stage) -> None:
+async def test_results_of_broadcasts_are_beside_their_estimates(stage: Stage) -> None:
     tenant = stage.tenant
     await stage.make()  # a draft has nothing to tell
     first = await stage.send(name="first")
@@ -185,7 +185,7 @@ async def test_what_came_of_broadcasts_stands_beside_what_was_foreseen(stage: St
     ]
 
 
-async def test_what_is_old_is_counted_anew_by_a_worker_for_whoever_looks(stage: Stage) -> None:
+async def test_an_old_count_is_refreshed_by_a_worker_after_a_view(stage: Stage) -> None:
     tenant = stage.tenant
     await report(tenant, "cohorts")
     await tenant.database.rows(

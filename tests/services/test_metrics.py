@@ -30,7 +30,7 @@ async def told(database: Database) -> dict[tuple[Metric, tuple[str, ...]], float
     }
 
 
-async def test_pushes_answers_and_waits_are_counted_by_whoever_sends(tenant: Tenant) -> None:
+async def test_pushes_responses_and_waits_are_counted_by_the_sender(tenant: Tenant) -> None:
     database = tenant.database
     before = await told(database)
     [gone, there] = tenant.mint("ios", 2)
@@ -70,7 +70,7 @@ async def test_pushes_answers_and_waits_are_counted_by_whoever_sends(tenant: Ten
     assert sum(delays.counts) >= 1
 
 
-async def test_what_waits_and_who_holds_it_back_is_told(tenant: Tenant) -> None:
+async def test_the_queue_and_what_blocks_it_are_reported(tenant: Tenant) -> None:
     database = tenant.database
     [token] = tenant.mint("ios")
     await tenant.register("ben", token, "ios")

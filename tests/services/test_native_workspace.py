@@ -54,9 +54,7 @@ async def test_an_option_that_cannot_be_is_refused_by_name_and_changes_nothing(
     assert await workspaces.options(tenant.workspace_id) == before
 
 
-async def test_what_users_did_is_told_of_this_workspace_alone_page_by_page(
-    tenant: Tenant, bare: Tenant
-) -> None:
+async def test_the_audit_log_lists_this_workspace_alone_page_by_page(tenant: Tenant, bare: Tenant) -> None:
     for whose, count in ((tenant, 3), (bare, 1)):
         for n in range(count):
             act = audit.NewAuditLine(

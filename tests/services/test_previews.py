@@ -52,7 +52,7 @@ async def test_where_it_cannot_be_said_to_them_it_says_why(stage: Stage) -> None
     assert "bytes" in long["android"]["problem"]
 
 
-async def test_a_person_s_audience_is_read_of_people(stage: Stage) -> None:
+async def test_an_audience_of_people_is_previewed_per_person(stage: Stage) -> None:
     # Ann has an iPhone, so that she is in it with her Android phone too.
     audience = {"filter": "platform = ios and person.id = ann", "unit": "person"}
     said = await previewed(stage.tenant, audience=audience)

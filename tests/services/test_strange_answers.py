@@ -158,7 +158,7 @@ async def test_no_iphone_is_bounced_for_an_answer_that_says_nothing_of_it(
     ("form", "field"),
     [("payload_field", "message.data[0].value"), ("no_recipient", "Recipient of the message")],
 )
-async def test_the_field_of_a_malformed_message_stands_in_its_failure_message(
+async def test_the_failure_message_names_the_field_of_a_malformed_message(
     tenant: Tenant, endpoint: Endpoint, form: str, field: str
 ) -> None:
     webhook = {"name": "ours", "endpoint": endpoint.url, "events": ["push_failed"]}

@@ -89,7 +89,7 @@ async def test_by_filter(crowd: Crowd) -> None:
     assert (one["state"], one["devices"]) == ("planned", 2)
 
 
-async def test_by_ids_and_who_has_no_device_is_told_of(crowd: Crowd) -> None:
+async def test_by_ids_and_people_without_a_device_are_reported(crowd: Crowd) -> None:
     await crowd.trigger(ids=["ann", "sam", "ann"], data={"offer": "Tea"})
     pushes = await crowd.tenant.settled(2)
     assert {(push["ending"], push["reason"]) for push in pushes} == {
@@ -134,7 +134,7 @@ async def test_who_is_missing_refuses_all_of_it(crowd: Crowd) -> None:
     )
 
 
-async def test_whoever_unsubscribed_is_left_out_unless_the_template_says_otherwise(crowd: Crowd) -> None:
+async def test_unsubscribed_people_are_skipped_unless_the_template_says_otherwise(crowd: Crowd) -> None:
     await crowd.tenant.call("PUT", "/api/v1/customers/ann", {"unsubscribed": True}, track=True)
     await crowd.trigger(ids=["ann", "ben"])
     await crowd.tenant.settled(2)

@@ -43,7 +43,7 @@ async def quiet(tenant: Tenant) -> bool:
     return bool(found["waiting"] == 0)
 
 
-async def test_what_becomes_of_a_push_is_posted_with_its_recipients_and_a_signature(
+async def test_outcomes_of_a_push_are_posted_with_its_recipients_and_a_signature(
     tenant: Tenant, endpoint: Endpoint
 ) -> None:
     made = await webhook(tenant, endpoint.url, with_content=True)
@@ -75,7 +75,7 @@ async def test_what_becomes_of_a_push_is_posted_with_its_recipients_and_a_signat
     assert len({one["event_id"] for one in endpoint.told}) == len(endpoint.told)
 
 
-async def test_an_attempt_is_told_of_each_time_it_failed_and_will_be_made_again(
+async def test_an_attempt_is_reported_each_time_it_failed_and_is_retried(
     tenant: Tenant, endpoint: Endpoint
 ) -> None:
     await webhook(tenant, endpoint.url)
@@ -105,7 +105,7 @@ async def attempted(tenant: Tenant, number: int) -> bool:
     return bool(waiting["attempt"] == number and not waiting["claimed"])
 
 
-async def test_what_becomes_of_a_device_and_a_person_is_posted_in_its_order(
+async def test_events_of_a_device_and_a_person_are_posted_in_order(
     tenant: Tenant, endpoint: Endpoint
 ) -> None:
     await webhook(tenant, endpoint.url)

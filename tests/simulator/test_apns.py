@@ -253,7 +253,7 @@ async def test_by_switch_a_key_is_good_for_one_environment(behaving):
     assert refusal(await desk.push(desk.iphone())) == (403, "BadEnvironmentKeyIdInToken")
 
 
-async def test_a_certificate_stands_in_for_token_and_topic(desk):
+async def test_a_certificate_replaces_token_and_topic(desk):
     client = await desk.apns(desk.simulator.client_certificate_file)
     answer = await client.ask(f"/3/device/{desk.iphone()}", [], b'{"aps":{}}')
     assert answer.status == 200

@@ -239,7 +239,7 @@ async def test_uninstalling_one_unknown_token_uninstalls_none(desk):
     assert (await desk.push(token)).status == 200
 
 
-async def test_a_whole_service_is_in_trouble_and_mended(desk):
+async def test_a_whole_service_fails_and_recovers(desk):
     [iphone] = await minted(desk, platform="ios")
     [android] = await minted(desk, platform="android")
     for trouble, apple, google in (

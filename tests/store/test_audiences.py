@@ -170,7 +170,7 @@ async def test_an_index_is_advised_where_it_would_find_few_and_is_used_once_it_i
     await database.owned.rows("drop index audience_people_visits_number")
 
 
-async def test_no_index_is_advised_for_what_is_true_of_many(database: Database, large: WorkspaceId) -> None:
+async def test_no_index_is_suggested_for_what_matches_many(database: Database, large: WorkspaceId) -> None:
     plan = await Audiences(database).explain(large, "person.plan = free", Unit.PERSON)
     assert plan.advice == ()
     assert plan.size.people > PEOPLE / 2

@@ -147,7 +147,7 @@ async def test_a_database_with_rows_cannot_become_another_cell(
     assert await cells.out_of_bounds(empty) == []
 
 
-async def test_whoever_numbers_a_row_meanwhile_is_waited_for(empty: Database) -> None:
+async def test_a_transaction_that_numbers_a_row_meanwhile_is_waited_for(empty: Database) -> None:
     other = await asyncpg.connect(empty.url)
     inserting = other.transaction()
     await inserting.start()

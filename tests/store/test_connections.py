@@ -109,7 +109,7 @@ async def test_a_host_that_hangs_is_waited_for_once_and_then_tried_last(
             await made.close()
 
 
-async def test_whoever_gives_up_waiting_for_a_host_has_the_next_one_tried_first(database: Database) -> None:
+async def test_after_a_timeout_of_a_host_the_next_one_is_tried_first(database: Database) -> None:
     async with _silent_host() as port:
         connector = _connector(_beside(database.url, f"127.0.0.1:{port}"))
         with pytest.raises(TimeoutError):
@@ -189,7 +189,7 @@ async def test_a_listener_whose_wire_is_cut_without_a_word_notices_and_hears_aga
             await heard.wait()
 
 
-async def test_a_cut_wire_ends_what_waits_on_it_and_a_mended_one_is_used_again(
+async def test_a_cut_wire_ends_its_waits_and_a_repaired_one_is_used_again(
     through: tuple[Database, Wire],
 ) -> None:
     behind, between = through

@@ -32,7 +32,7 @@ PASSWORD = "a-password-that-nobody-may-read"
         f"postgresql://user:{PASSWORD}@localhost/app?sslmode=perhaps",
     ],
 )
-async def test_a_malformed_address_is_a_setting_to_mend(url: str) -> None:
+async def test_a_malformed_address_is_a_setting_to_fix(url: str) -> None:
     with pytest.raises(Misconfigured, match=r"^database URL: ") as said:
         await Database.open(url)
     assert PASSWORD not in said.value.message
@@ -53,7 +53,7 @@ async def test_a_host_that_has_no_address_is_unreachable() -> None:
         await Database.open(f"postgresql://user:{PASSWORD}@nobody.invalid/app")
 
 
-async def test_a_database_that_is_not_there_is_a_setting_to_mend(database: Database) -> None:
+async def test_a_missing_database_is_a_setting_to_fix(database: Database) -> None:
     with pytest.raises(Misconfigured, match="no-such-database"):
         await Database.open(database.url.replace("/postgres?", "/no-such-database?"))
 

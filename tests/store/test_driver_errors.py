@@ -128,7 +128,7 @@ async def test_what_refuses_us_while_a_connection_is_made_is_not_for_ever(databa
     await database.owned.value(f"drop database {name} with (force)")
 
 
-async def test_on_a_server_that_became_read_only_connections_are_made_anew(database: Database) -> None:
+async def test_on_a_server_that_became_read_only_connections_are_reopened(database: Database) -> None:
     """Where the address names several servers, or moves from one to the other, that is how the primary is found."""
     here = await type(database).open(database.url, connections=1)
     before = await here.value("select pg_backend_pid()")
@@ -191,7 +191,7 @@ def test_while_connecting_what_this_process_lacks_is_not_now(error: Exception) -
 
 
 @pytest.mark.parametrize("sqlstate", ALL)
-def test_values_are_refused_by_what_is_said_of_values(sqlstate: str) -> None:
+def test_values_are_rejected_with_errors_of_values(sqlstate: str) -> None:
     error = asyncpg.PostgresError.new({"S": "ERROR", "C": sqlstate, "M": "as told"})
     assert driver_errors.refuses_values(error) == (sqlstate[:2] in {"22", "23", "54"})
 

@@ -64,7 +64,7 @@ async def test_an_erasure_is_done_once_a_look_finds_nothing_any_more(
     assert await erasures.claim(database, tenant, most=100) == {}
 
 
-async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
+async def test_later_data_of_the_identifiers_new_owner_is_kept(
     database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     await did(registry, tenant, ANN, "before")
@@ -98,7 +98,7 @@ async def test_what_is_done_since_by_whoever_has_the_identifier_now_is_theirs(
     ]
 
 
-async def test_an_erasure_waits_for_who_began_before_it(
+async def test_an_erasure_waits_for_transactions_that_began_before_it(
     database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     """A process that read a person before their deletion may still write about them."""

@@ -115,7 +115,7 @@ async def books(database: Database, registry: People, tenant: WorkspaceId, tmp_p
     return made
 
 
-async def test_the_suppressions_of_a_bad_hour_are_taken_back_and_written_down(books: Books) -> None:
+async def test_the_suppressions_of_a_bad_hour_are_reverted_and_recorded(books: Books) -> None:
     await books.register("a", "b", "c", "d")
     await books.say("a", "b", "c", event="accepted")
     await books.say("c")
@@ -150,7 +150,7 @@ async def test_the_suppressions_of_a_bad_hour_are_taken_back_and_written_down(bo
     assert (again.strikes, again.changed) == (0, {})
 
 
-async def test_only_what_is_meant_is_taken_back(books: Books) -> None:
+async def test_only_selected_bounces_are_reverted(books: Books) -> None:
     await books.register("a", "b")
     await books.say("a", "b", event="accepted")
     since = await books.now()
@@ -201,7 +201,7 @@ async def test_strikes_are_counted_where_more_of_them_suppress(books: Books) -> 
     await books.verified()
 
 
-async def test_two_who_are_at_the_same_undo_take_each_strike_back_once(books: Books) -> None:
+async def test_two_runs_of_the_same_revert_revert_each_bounce_once(books: Books) -> None:
     began = datetime.now(UTC)
     await books.register("a", "b", "c")
     await books.say("a", "b", "c")

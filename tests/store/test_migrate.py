@@ -217,7 +217,7 @@ async def test_a_message_that_waits_keeps_a_place_for_its_day(empty: Database, d
     assert await places(empty, "pushes") == [f"pushes_{day:%Y%m%d}"]
 
 
-async def test_partitions_are_made_beside_whoever_reads(empty: Database) -> None:
+async def test_partitions_are_created_beside_readers(empty: Database) -> None:
     await migrate.migrate(empty)
     tomorrow = await today(empty) + timedelta(days=1)
     await empty.owned.rows(f"drop table pushes_{tomorrow:%Y%m%d}")

@@ -24,7 +24,7 @@ def test_all_that_a_call_may_wait_for_is_less_than_is_promised() -> None:
     assert patience.ANSWER_S < patience.CALL_S
 
 
-def test_what_waits_at_the_same_time_is_counted_once_and_what_does_not_wait_is_not(
+def test_concurrent_waits_are_counted_once_and_work_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1_000.0

@@ -273,7 +273,7 @@ async def test_the_same_person_again_merges_the_device(registry: People, tenant:
     assert told(await registry.history(tenant, TOKEN)) == [("registered", None, "")]
 
 
-async def test_last_used_keeps_the_latest_of_one_person_and_is_taken_anew_by_the_next(
+async def test_last_used_keeps_the_latest_of_one_person_and_restarts_with_the_next(
     registry: People, tenant: WorkspaceId
 ) -> None:
     seen = []
@@ -316,7 +316,7 @@ async def test_a_token_that_another_person_has_moves(
     assert (moved.event, moved.from_person_id, moved.to_person_id) == ("moved", anna, ben)
 
 
-async def test_whoever_gets_a_device_is_not_told_what_the_former_owner_kept_with_it(
+async def test_a_new_owner_does_not_get_the_attributes_of_the_previous_one(
     registry: People, tenant: WorkspaceId
 ) -> None:
     await registered(registry, by(tenant, ANNA), phone(plan_badge="gold", app_version="3.1"))

@@ -224,7 +224,7 @@ async def test_of_two_who_identify_with_one_anonymous_id_one_gets_all_that_waits
     assert [row["n"] for row in rows] == [ROUNDS]
 
 
-async def test_an_anonymous_id_is_tied_to_whoever_identifies_and_is_not_deleted_meanwhile(
+async def test_an_anonymous_id_is_tied_to_an_identifying_person_who_is_not_deleted_meanwhile(
     database: Database, rivals: tuple[People, People], tenant: WorkspaceId
 ) -> None:
     here, there = rivals

@@ -125,9 +125,7 @@ async def test_what_is_read_of_much_is_read_there_by_the_same_roles(
     assert not await replicated.value(THERE)
 
 
-async def test_what_was_written_before_is_seen_whoever_wrote_it(
-    replicated: Database, tenant: WorkspaceId
-) -> None:
+async def test_earlier_writes_of_any_process_are_seen(replicated: Database, tenant: WorkspaceId) -> None:
     for people in range(1, 21):
         await add_person(replicated, tenant)
         [row] = await replicated.survey(PEOPLE, tenant)

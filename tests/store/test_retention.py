@@ -198,7 +198,7 @@ async def test_a_day_of_which_something_waits_is_kept(past: Past) -> None:
     assert await past.count("broadcast_people") == 1
 
 
-async def test_messages_go_when_nothing_refers_to_them_with_what_apps_told_of_them(past: Past) -> None:
+async def test_messages_go_when_nothing_refers_to_them_with_their_app_reports(past: Past) -> None:
     old = [await past.message(100) for _ in range(3)]
     to_many, young = await past.message(100), await past.message(10)
     await past.broadcast(to_many)
@@ -287,7 +287,7 @@ async def test_old_exports_and_what_no_webhook_came_for_go(past: Past) -> None:
     assert await past.count("outbox") == 2
 
 
-async def test_whoever_writes_and_reads_meanwhile_goes_on(past: Past) -> None:
+async def test_concurrent_writers_and_readers_continue(past: Past) -> None:
     """A reader of the old day holds the drop up, and nobody else."""
     await past.message(100)
     reader = await asyncpg.connect(past.database.url)

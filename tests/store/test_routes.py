@@ -216,7 +216,7 @@ async def test_nobody_claims_what_is_in_the_lane_of_a_paused_route(desk):
     assert (await desk.facts(ANDROID)).health.waiting == 2
 
 
-async def test_resuming_a_route_lets_go_on_what_waits_there_and_nothing_else(desk):
+async def test_resuming_a_route_releases_its_queue_and_nothing_else(desk):
     await desk.pause(ANDROID, whole=True)
     on_android = await desk.in_lane(ANDROID, devices=2)
     await desk.in_lane(APPLE_LEG, devices=3)
@@ -261,7 +261,7 @@ async def test_one_leg_is_paused_without_the_other(desk):
     assert (await desk.route(ANDROID)).paused_at is None
 
 
-async def test_new_credentials_let_go_on_what_waited_and_have_to_prove_themselves(desk):
+async def test_new_credentials_release_the_queue_and_have_to_be_verified(desk):
     route = await desk.route(IOS)
     await desk.database.in_transaction(lambda connection: routes.mark_accepted(connection, [route.key]))
     assert (await desk.route(IOS)).accepted_at is not None
@@ -278,7 +278,7 @@ async def test_new_credentials_let_go_on_what_waited_and_have_to_prove_themselve
     assert await desk.status("held-token") == ""
 
 
-async def test_every_worker_is_told_of_a_change_at_its_commit(desk):
+async def test_every_worker_is_notified_of_a_change_at_its_commit(desk):
     heard = asyncio.Event()
     async with desk.database.listening([(ROUTES_CHANNEL, lambda _: heard.set())]):
         await desk.routing.pause(BY, desk.workspace_id, IOS)

@@ -172,7 +172,7 @@ async def test_who_guesses_from_all_addresses_of_an_ipv6_network_is_one(room: Us
     await room.log_in("ann", PASSWORD, "2001:db8:0:1::1")
 
 
-async def test_whoever_is_logged_in_can_change_the_password_whatever_strangers_do(room: Users) -> None:
+async def test_a_logged_in_user_can_change_the_password_whatever_strangers_do(room: Users) -> None:
     user = await joined(room, "ann")
     _, token = await room.log_in("ann", PASSWORD, "10.0.0.1")
     for number in range(60):

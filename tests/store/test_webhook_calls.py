@@ -120,7 +120,7 @@ async def test_a_turn_takes_out_what_was_taken_and_counts_the_attempts_of_what_w
     assert (found.failures, found.failing_since, found.failure, found.waiting) == (0, None, None, 0)
 
 
-async def test_what_is_told_of_a_webhook_that_was_deleted_meanwhile_is_dropped(
+async def test_calls_of_a_webhook_that_was_deleted_meanwhile_are_dropped(
     database: Database, tenant: WorkspaceId
 ) -> None:
     one = await made(database, tenant)

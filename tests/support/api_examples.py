@@ -55,7 +55,7 @@ _OFF_BY_S = 400 * 86_400
 
 
 class Example(NamedTuple):
-    """One call: what was sent, and what was answered; `body` and `response` are JSON, None where there is none."""
+    """One call: the request and the response; `body` and `response` are JSON, None if empty."""
 
     method: str
     route: str

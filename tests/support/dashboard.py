@@ -131,7 +131,7 @@ class Place:
         )
 
     async def pushed(self, device: Device, ending: str) -> None:
-        """A message to this device alone, and what came of it."""
+        """A message to this device alone, with its outcome."""
         message = new_id()
 
         async def work(connection: Connection) -> None:

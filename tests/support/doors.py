@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page import PageRoute
     from support.dashboard import Site
 
-# What stands for a segment of an address: nothing that there is, so that whoever is let through finds nothing.
+# Placeholders for segments of an address: nothing that exists, so that an authorised request finds nothing.
 NOTHING = {
     "device": "00" * 16,
     "audience": "999999999",

@@ -196,7 +196,7 @@ class Tenant:
         return [dict(row) for row in rows]
 
     async def queued(self) -> list[dict[str, Any]]:
-        """What waits, with seconds until it is due."""
+        """The queue, with seconds until each batch is due."""
         rows = await self.database.rows(
             "select attempt, lane, coalesce(cardinality(device_ids), 1) as devices, claim_id is not null as claimed, "
             "extract(epoch from due_at - now())::float8 as due_in_s "
@@ -206,7 +206,7 @@ class Tenant:
         return [dict(row) for row in rows]
 
     async def make_due(self) -> None:
-        """Let what waits be due now, and say so."""
+        """Make the queue due now, and notify workers."""
         await self.database.rows(
             "update batches set due_at = now() where workspace_id = $1 and claim_id is null",
             self.workspace_id,
@@ -241,7 +241,7 @@ class Tenant:
         await eventually(ask)
 
     async def waiting_for(self, devices: int) -> list[dict[str, Any]]:
-        """What waits, unclaimed, for so many devices, in whatever lane."""
+        """The unclaimed queue of this many devices, in any lane."""
 
         async def ask() -> list[dict[str, Any]] | None:
             found = await self.queued()
@@ -252,7 +252,7 @@ class Tenant:
         return found
 
     async def waiting(self, devices: int = 1) -> list[dict[str, Any]]:
-        """What waits, unclaimed, once it is for so many devices."""
+        """The unclaimed queue, once it is for this many devices."""
 
         async def ask() -> list[dict[str, Any]] | None:
             found = await self.queued()

@@ -152,7 +152,7 @@ class Shop:
         raise NotImplementedError(kind.name)
 
     async def failure(self, kind: JobKind, item: int) -> str | None:
-        """Why it is given up; None where it is not."""
+        """Why it failed permanently; None if it did not."""
         row = await self.row(kind, item)
         is_over = row["disabled"] if kind.name == "webhook" else row["state"] == "failed"
         return row["failure"] if is_over else None

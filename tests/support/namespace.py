@@ -159,7 +159,7 @@ def prepare(folder: Path) -> None:
 
 
 async def call(host: str, port: int, backend: httpcore.AsyncNetworkBackend | None) -> str:
-    """What came of it."""
+    """The outcome."""
     try:
         async with httpcore.AsyncConnectionPool(network_backend=backend) as http, asyncio.timeout(5):
             return str((await http.request("GET", f"http://{host}:{port}/")).status)

@@ -99,7 +99,7 @@ async def _wait_for_standby(administrator: Database, change: str, expected: str)
 
 @asynccontextmanager
 async def gone(database: Database, administrator: Database) -> AsyncIterator[None]:
-    """Nobody is let in, and whoever was in is out."""
+    """No new connections, and existing ones are closed."""
     name = await _name(database)
     await administrator.owned.value(f"alter database {name} allow_connections false")
     try:
@@ -112,5 +112,5 @@ async def gone(database: Database, administrator: Database) -> AsyncIterator[Non
 
 
 OUTAGES = (read_only, locked, gone)
-# Those in which nothing is refused: whoever asks gets no answer at all, or none to what is written.
+# Outages without errors: callers get no response at all, or none to writes.
 UNANSWERED = (silent, locked_for_good, unsynced)

@@ -55,7 +55,7 @@ def commands(page):
         for found in re.findall(
             r"""(?:^|[\s(/])pushkeeper ([a-z](?:"[^"]*"|'[^']*'|[^\n|;&>#)"'])*)""", text
         ):
-            # A variable is some word; what stands in quotation marks is one.
+            # Variables are replaced by a word; text in quotation marks is one.
             words = shlex.split(re.sub(r"\$\w+|\$\{\w+\}", "WORD", found), comments=True)
             if words != ["pushkeeper"]:  # an image of this name in a folder of this name
                 yield words

@@ -1,6 +1,6 @@
 """The pictures that the documentation shows, and PNG files that are as small as those of few colours can be.
 
-`make screenshots` has the browser take them anew. A picture that is added has its line here and its place on a page.
+`make screenshots` has the browser take them. A picture that is added has its line here and its place on a page.
 """
 
 from __future__ import annotations

@@ -356,7 +356,7 @@ def routes_with_bodies(app: Any) -> list[str]:
 
 
 def places(value: Any, so_far: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Where something stands in a body, and what: the body, each field, each item, and so on within."""
+    """All positions in a body, with their values: the body, each field, each item, and so on."""
     yield so_far, value
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, one in inner:

@@ -41,7 +41,7 @@ def processes() -> int:
 class Schedule(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """A file to a process, in the order of their collection, and all files of some rings to one.
 
-    The processes that are more than processors begin with what waits for nobody.
+    Processes beyond the number of processors begin with files that use no shared process.
     """
 
     def __init__(self, config: pytest.Config, log: Any) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 WORKSPACE = "workspace_id"
-_ROOT = "workspaces"  # has the column, and is no tenant's table: whoever looks a workspace up has none yet
+_ROOT = "workspaces"  # has the column, and is no tenant's table: looking up a workspace happens before there is one
 _EQUALS = (A_Expr_Kind.AEXPR_OP, A_Expr_Kind.AEXPR_OP_ANY)
 Column = object  # one workspace_id, by identity or by its parameter's number
 _BOUND: Column = "bound"
@@ -232,7 +232,7 @@ class _Reader:
                 self._found.append(f"{table} as {alias}")
 
     def _subqueries(self, node: Any, scope: _Scope) -> None:
-        """Read what stands in conditions and in what is selected."""
+        """Read what conditions and select lists contain."""
         inside_from = {id(query) for _, query in scope.nested}
         for sublink in _own_sublinks(node, inside_from):
             self.statement(sublink, _Scope(ctes=scope.ctes, outer=scope, equals=scope.equals))

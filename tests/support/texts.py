@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ ERRORS = {
     for name, one in vars(errors).items()
     if isinstance(one, type) and issubclass(one, errors.PushkeeperError)
 } | {"BadFilter", "BadSchedule", "BadTemplate"}
+_IGNORED = {"migrations", "node_modules", ".venv"}
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _CODE = re.compile(r"<(code|pre|svg)\b.*?</\1>", re.DOTALL)
 _OF_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -152,3 +154,26 @@ def _text(node: ast.AST) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
     return ""
+
+
+def comments() -> Iterator[tuple[str, str]]:
+    """Docstrings, comments and names of functions and classes, and comments of SQL; what migrations say is fixed."""
+    root = SRC.parents[1]
+    for folder in ("src", "tests", "benchmarks", "docs"):
+        for file in sorted((root / folder).rglob("*.py")):
+            if not _IGNORED.isdisjoint(file.parts):
+                continue
+            place = str(file.relative_to(root))
+            with tokenize.open(file) as source:
+                for token in tokenize.generate_tokens(source.readline):
+                    if token.type == tokenize.COMMENT:
+                        yield f"{place}:{token.start[0]}", token.string
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    at = f"{place}:{getattr(node, 'lineno', 1)}"
+                    yield at, without_code(ast.get_docstring(node) or "")
+                    yield at, getattr(node, "name", "").replace("_", " ")
+        for file in sorted((root / folder).rglob("*.sql")):
+            if _IGNORED.isdisjoint(file.parts):
+                lines = re.findall(r"--(.*)", file.read_text(encoding="utf-8"))
+                yield str(file.relative_to(root)), "\n".join(lines)

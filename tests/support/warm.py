@@ -66,7 +66,7 @@ def _serve(asked: socket.socket) -> None:
         return
     asked.send(str(command).encode())
     _, status = os.waitpid(command, 0)
-    with suppress(OSError):  # whoever asked is gone
+    with suppress(OSError):  # the client has left
         asked.send(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
 

@@ -35,7 +35,7 @@ class Wire:
     def cut(self) -> None:
         self._whole.clear()
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """What was sent meanwhile is lost with the connections that it was sent by."""
         for task in self._tasks:
             task.cancel()
@@ -52,7 +52,7 @@ class Wire:
 
     async def stop(self) -> None:
         self.refuse()
-        self.mend()
+        self.repair()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -31,7 +31,7 @@ PIECES = [
     b"\r\n",
     b"G",
 ]
-# To which connection: send so much of a piece, end what is sent, break off, or begin anew.
+# To which connection: send a part of a piece, finish it, break off, or start again.
 ACTIONS = st.tuples(
     st.integers(0, 7),
     st.one_of(

@@ -1,4 +1,4 @@
-"""What all clients share: whoever takes it all shuts nobody out."""
+"""Shared limits: a client that uses them up locks out nobody."""
 
 from contextlib import ExitStack
 from dataclasses import replace

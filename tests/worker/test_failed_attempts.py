@@ -1,4 +1,4 @@
-"""Which answers are told of as attempts that failed: those after which the push is sent again."""
+"""Which responses are reported as failed attempts: those after which the push is sent again."""
 
 from __future__ import annotations
 

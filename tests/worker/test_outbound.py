@@ -33,7 +33,7 @@ def may_have_namespaces() -> bool:
 
 @pytest.fixture(scope="module")
 def live() -> Any:
-    """What came of each attack where every address and every name is ours (see the script)."""
+    """The outcome of each attack where every address and every name is ours (see the script)."""
     if not may_have_namespaces():
         pytest.skip("network namespaces can't be made here")
     done = subprocess.run(

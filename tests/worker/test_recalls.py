@@ -1,4 +1,4 @@
-"""Recalls: what a worker hears is gone is taken back, and what was read before it was heard is not believed."""
+"""Cancellations: pushes to deleted devices are withdrawn, and reads from before the notification are not trusted."""
 
 import time
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ def hands():
     return Hands()
 
 
-def test_a_device_that_is_gone_is_taken_back_and_the_others_are_not(hands):
+def test_pushes_to_a_deleted_device_are_withdrawn_and_the_others_are_not(hands):
     hands.on_verdict(PHONE.hex())
     assert hands.devices() == [OTHER]
     hands.on_verdict(f"{b'x'.hex() * 16},{OTHER.hex()}")

@@ -173,7 +173,7 @@ async def test_what_may_have_been_put_back_into_the_queue_already_is_not_put_the
     verdict = Verdict(code="no_response", outcome=Unanswered(silence=Silence.LOST))
     again = [await desk.answered(work, verdict, Deferred(due_at=datetime.now(UTC)), which=0)]
     await desk.write(*again)
-    # The answer to this commit was lost, and the server that could say what became of it is no more.
+    # The response to this commit was lost, and so was the server that could say whether it took place.
     work.unsettled = {target.device_id: target.planned_for for target in work.batch.targets}
     unknown = [*again, await desk.answered(work, verdict, Deferred(due_at=datetime.now(UTC)), which=1)]
     await slices.Attempt(Slice(outcomes=unknown), WorkerMetrics(), cautious=True).write(desk.database)

@@ -38,7 +38,7 @@ async def alone(database: Database) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
-    """Errors for whoever is to meet some; nobody pauses for long after one."""
+    """Errors for chosen tasks; no task pauses for long after one."""
     monkeypatch.setattr(tasks, "FIRST_PAUSE_S", 0.0)
     monkeypatch.setattr(listener, "AGAIN_S", 0.0)
     monkeypatch.setattr(settle, "ASIDE_S", 0.0)

@@ -1,4 +1,4 @@
-"""What is posted to webhooks is what Customer.io documents, whatever happened and of whoever."""
+"""Webhook bodies are those that Customer.io documents, for every event and every person."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def hook(tenant: Tenant, **more: Any) -> None:
 
 
 async def everything(tenant: Tenant, known_by: dict[str, str], kind: str) -> None:
-    """All that can be told of a person: every ending, of a device that is there and of one that is gone."""
+    """All events of a person: every outcome, of an existing device and of a deleted one."""
     person = await tenant.person(known_by)
     devices = [*await tenant.devices(person), DeviceId(b"\xff" * 16)]
     answers: list[dict[str, Any]] = [
@@ -242,7 +242,7 @@ async def test_a_click_is_told_with_its_link_by_the_number_that_metrics_give_it_
     assert data["link_id"] > 0
 
 
-async def test_who_has_no_id_is_told_of_with_an_empty_customer_id(tenant: Tenant) -> None:
+async def test_people_without_an_id_are_posted_with_an_empty_customer_id(tenant: Tenant) -> None:
     await hook(tenant)
     person = await tenant.person({"email": "ann@example.com"})
     [device, *_] = await tenant.devices(person)

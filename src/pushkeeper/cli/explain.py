@@ -65,8 +65,8 @@ def _step(step: TraceStep) -> str:
     lines = [f"  {click.style(mark, fg=colour)}  {step.step.value:<10}  {_at(step.at):<19}  {step.said}"]
     made_by = [line for line in step.facts.get("made_by", ()) if line["answer"]][:_SHOWN]
     for line in made_by:
-        taken_back = ", reverted" if line["undone"] else ""
-        lines.append(f"{'':19}{_at(line['at']):<19}  {line['event']}: {line['answer']}{taken_back}")
+        reverted = ", reverted" if line["undone"] else ""
+        lines.append(f"{'':19}{_at(line['at']):<19}  {line['event']}: {line['answer']}{reverted}")
     return "\n".join(lines)
 
 

@@ -147,12 +147,12 @@ class AppleKey:
             if not value or not value.isascii() or not value.isalnum():
                 raise BadRequest(name, "must be letters and digits, as Apple shows it.")
         found = pems.blocks(pems.text_of(pem))
-        mended, key = pems.private_key(
+        repaired, key = pems.private_key(
             found, pem, "key", "the .p8 file that Apple gave: a private key in PEM"
         )
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
             raise BadRequest("key", "must be a P-256 key; this is another kind of private key.")
-        return cls(**ids, private_key=Secret(mended))
+        return cls(**ids, private_key=Secret(repaired))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

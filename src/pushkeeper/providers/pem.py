@@ -56,14 +56,14 @@ def blocks(text: str) -> list[Block]:
     Line breaks may be blanks, missing, or a literal `\n`, escaped once or more often.
     """
     text = re.sub(r"\\+[rn]", "\n", text)
-    return [Block(_label(match[1]), _mended(match)) for match in _BLOCK.finditer(text)]
+    return [Block(_label(match[1]), _repaired(match)) for match in _BLOCK.finditer(text)]
 
 
 def _label(said: str) -> str:
     return _LABELS.get(said.replace(" ", ""), said)
 
 
-def _mended(match: re.Match[str]) -> bytes:
+def _repaired(match: re.Match[str]) -> bytes:
     label, body = _label(match[1]), match[2]
     if ":" in body:  # the headers of the old encryption: nothing of it is ours to move
         return match[0].encode()

@@ -187,7 +187,7 @@ def test_the_back_off_doubles_to_a_minute_and_is_spread_over_all_of_it(failures,
     assert Limits().backoff_s(failures, jitter) == pytest.approx(jitter * longest)
 
 
-async def test_dns_is_asked_anew_for_each_connection(server, connect, monkeypatch):
+async def test_dns_is_resolved_for_each_connection(server, connect, monkeypatch):
     loop = asyncio.get_running_loop()
     asked, resolve = [], loop.getaddrinfo
 

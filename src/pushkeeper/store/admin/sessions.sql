@@ -8,8 +8,8 @@ with seen as (
 insert into sessions (token_hash, user_id, address) values ($1, $2, $3);
 
 -- name: find
--- A session that is not over, with its user, unless they are kept out; that it is used is written when that was not for
--- so many seconds.
+-- A session that is not over, with its user, unless disabled; its use is recorded if the last record is older than a
+-- number of seconds.
 with found as (
     select s.token_hash, s.seen_at as session_seen_at, u.user_id, u.name, u.role,
         u.password_hash is not null as ready, u.disabled_at, u.created_at, u.seen_at
