@@ -205,7 +205,7 @@ def errors_page() -> str:
     head = ["| code | HTTP status | meaning | what to do |", "|---|---|---|---|"]
     return "\n".join(
         [
-            "# Errors: codes, meaning, what to do",
+            "# Errors: what each error code means, and what to do",
             "",
             "The native API answers an error with its HTTP status and a body like this:",
             "",
