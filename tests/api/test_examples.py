@@ -39,9 +39,10 @@ def test_the_pages_show_a_request_and_a_response_of_every_example():
         (FILE.parent / page).read_text(encoding="utf-8") for page in ("api.md", "customerio-examples.md")
     ]
     shown = {
-        re.search(r"(?:GET|POST|PUT|PATCH|DELETE) /[^\s`]+", section)[0]
+        call
         for page in pages
         for section in re.split(r"^### ", page, flags=re.MULTILINE)[1:]
+        for call in re.findall(r"(?:GET|POST|PUT|PATCH|DELETE) /[^\s`]+", section)[:1]
         if "```sh\ncurl" in section and "\nResponse: 2" in section
     }
     assert shown == set(json.loads(FILE.read_text(encoding="utf-8")))

@@ -48,6 +48,20 @@ def test_of_a_plan_under_way_the_whole_is_told_by_how_far_it_has_come():
 
 
 @pytest.mark.parametrize(
+    ("changes", "devices"),
+    [
+        ({"planned": 0}, 5_000),
+        ({"parts": 3, "planned": 200}, 5_000),
+        ({"parts": 3, "planned": 6_000}, 6_000),
+        ({"planned": 0, "estimated": None, "settled": 0}, 0),
+    ],
+)
+def test_before_a_plan_says_more_the_estimate_is_the_size(changes, devices):
+    told = tell(going(**{"all_planned": False, "last_device": b"", "estimated": 5_000, **changes}))
+    assert (told.devices, told.exact) == (devices, False)
+
+
+@pytest.mark.parametrize(
     ("changes", "unknown"),
     [
         ({"started": False}, Unknown.NOT_STARTED),

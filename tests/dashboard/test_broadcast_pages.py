@@ -442,3 +442,33 @@ def test_a_chart_has_a_bar_for_each_minute_or_as_many_as_can_be_seen() -> None:
     assert len(days["at"]) == 29
     assert sum(days["series"][0]["values"]) == 3
     assert chart_of([])["series"] == []
+
+
+async def test_while_it_is_planned_lists_show_the_devices_of_all_of_it(
+    operator: Browser, place: Place, site: Site
+) -> None:
+    number = number_of(await kept(operator, place))
+    version = (await made(place, number)).version
+    await operator.post(place.path(f"/broadcasts/{number}/start"), {"version": str(version)})
+    await site.database.rows(
+        "update broadcasts set state = 'planning', started_at = now(), devices = 1600, last_device = $2 "
+        "where workspace_id = $1",
+        place.workspace.workspace_id,
+        b"\x80" + bytes(15),
+    )
+    for path in ("", "/broadcasts"):
+        assert "~3,200" in (await operator.get(place.path(path))).page.text
+    await site.database.rows(
+        "update broadcasts set devices = 0, last_device = '', preflight = $2 where workspace_id = $1",
+        place.workspace.workspace_id,
+        {"devices": 5026},
+    )
+    for path in ("", "/broadcasts"):
+        assert "~5,026" in (await operator.get(place.path(path))).page.text
+    await site.database.rows(
+        "update broadcasts set devices = 5001, state = 'planned', planned_at = now() where workspace_id = $1",
+        place.workspace.workspace_id,
+    )
+    text = (await operator.get(place.path("/broadcasts"))).page.text
+    assert "5,001" in text
+    assert "~" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pushkeeper.core.broadcasts import progress
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState
 
 if TYPE_CHECKING:
@@ -47,3 +48,19 @@ class BroadcastStatus:
             "foreseen": foreseen,
             "within": foreseen["least"] <= accepted <= foreseen["most"],
         }
+
+
+def estimated_devices(broadcast: Broadcast) -> int | None:
+    """Devices in the audience by the estimate; None without one."""
+    return (broadcast.preflight or {}).get("devices")
+
+
+def size_of(broadcast: Broadcast) -> tuple[int, bool]:
+    """The number of devices of a broadcast that was started, and whether it is exact."""
+    return progress.size(
+        planned=broadcast.devices,
+        all_planned=broadcast.state not in TO_BE_PLANNED,
+        last_device=broadcast.last_device,
+        parts=len(broadcast.passes),
+        estimated=estimated_devices(broadcast),
+    )
