@@ -171,7 +171,7 @@ async def test_while_nothing_can_be_written_nothing_is_claimed_and_all_is_kept(
 def task_failures(at: Shift) -> Counter[str]:
     """How often each task failed so far, as the worker counts it."""
     found: Counter[str] = Counter()
-    for series in at.worker._figures._meters.series():
+    for series in at.worker._metrics._meters.series():
         if series.metric is Metric.TASK_FAILURES:
             found[series.labels[0]] += int(series.value)
     return found
