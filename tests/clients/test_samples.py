@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def calls(timestamp):
 
 def test_the_python_sample_verifies_webhooks():
     [sample] = samples("webhooks.md", "python")
-    names = {}
+    names: dict[str, Any] = {}
     exec(sample, names)
     for timestamp, signed, body, valid in calls(int(time.time())):
         assert names["is_valid"](KEY, str(timestamp), signed, body) is valid

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.delivery.eligibility import SkipReason
-from pushkeeper.core.explain.explain import explain
-from pushkeeper.core.explain.facts import (
+from pushkeeper.core.explain.evidence import (
     Broadcast,
     Device,
     DeviceEvidence,
@@ -22,6 +21,7 @@ from pushkeeper.core.explain.facts import (
     QueuedPush,
     Route,
 )
+from pushkeeper.core.explain.explain import explain
 from pushkeeper.core.explain.obstacles import REMEDIES
 from pushkeeper.core.model import Content, PersonId, Platform, Token
 

@@ -30,7 +30,7 @@ def going(**changes):
 
 
 def test_the_end_is_estimated_from_the_recent_rate():
-    told = tell(GOING)
+    told = compute(GOING)
     assert (told.devices, told.exact, told.settled, told.remaining, told.per_s) == (
         1_000,
         True,
@@ -43,7 +43,7 @@ def test_the_end_is_estimated_from_the_recent_rate():
 
 
 def test_of_a_plan_under_way_the_whole_is_told_by_how_far_it_has_come():
-    told = tell(going(all_planned=False, last_device=b"\x40" + bytes(15)))
+    told = compute(going(all_planned=False, last_device=b"\x40" + bytes(15)))
     assert (told.devices, told.exact) == (4_000, False)
 
 
@@ -57,7 +57,7 @@ def test_of_a_plan_under_way_the_whole_is_told_by_how_far_it_has_come():
     ],
 )
 def test_before_a_plan_says_more_the_estimate_is_the_size(changes, devices):
-    told = tell(going(**{"all_planned": False, "last_device": b"", "estimated": 5_000, **changes}))
+    told = compute(going(**{"all_planned": False, "last_device": b"", "estimated": 5_000, **changes}))
     assert (told.devices, told.exact) == (devices, False)
 
 
@@ -72,14 +72,14 @@ def test_before_a_plan_says_more_the_estimate_is_the_size(changes, devices):
     ],
 )
 def test_where_the_end_cannot_be_told_it_says_why(changes, unknown):
-    told = tell(going(**changes))
+    told = compute(going(**changes))
     assert (told.ends_at, told.unknown) == (None, unknown)
 
 
 def test_no_bound_of_its_own_is_passed_and_what_is_due_later_is_waited_for():
-    assert tell(going(bound_per_s=1.0)).ends_at == NOW + timedelta(seconds=600)
+    assert compute(going(bound_per_s=1.0)).ends_at == NOW + timedelta(seconds=600)
     later = NOW + timedelta(hours=2)
-    assert tell(going(last_due_at=later)).ends_at == later
+    assert compute(going(last_due_at=later)).ends_at == later
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ async def test_a_device_of_an_anonymous_user_is_whose_who_identifies(room: Room)
     done = await room.run(table([row]), apply=True)
     assert done.counts["devices"] == {"new": 0, "known": 0, "moved": 0, "anonymous": 1}
     naming = PersonReference(workspace_id=room.workspace, path=Identifier(IdentifierKind.ID, "ann"))
-    await room.people.tell(
+    await room.people.apply(
         PersonUpdate(workspace_id=room.workspace, naming=naming, anonymous_id="onesignal:1")
     )
     assert await room.owner(token(1)) == "ann"

@@ -34,7 +34,7 @@ def event(name: str) -> NewEvent:
 async def did(registry: People, tenant: WorkspaceId, who: Identifier, *names: str) -> None:
     naming = PersonReference(workspace_id=tenant, path=who)
     for name in names:
-        await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming, event=event(name)))
+        await registry.apply(PersonUpdate(workspace_id=tenant, naming=naming, event=event(name)))
 
 
 async def erase(registry: People, tenant: WorkspaceId, who: Identifier = ANN) -> int:
@@ -73,8 +73,8 @@ async def test_later_data_of_the_identifiers_new_owner_is_kept(
     both = {**thing, "cio_relationships": [{"identifiers": {"id": "ann"}}, {"identifiers": {"id": "ben"}}]}
     for said in (relation, both):
         await registry.note(tenant, said)
-    await registry.tell(PersonUpdate(workspace_id=tenant, anonymous_id="a1", event=event("before, unknown")))
-    await registry.tell(
+    await registry.apply(PersonUpdate(workspace_id=tenant, anonymous_id="a1", event=event("before, unknown")))
+    await registry.apply(
         PersonUpdate(
             workspace_id=tenant, naming=PersonReference(workspace_id=tenant, path=ANN), anonymous_id="a1"
         )
@@ -83,7 +83,7 @@ async def test_later_data_of_the_identifiers_new_owner_is_kept(
     await did(registry, tenant, ANN, "since")
     for said in (relation, both):
         await registry.note(tenant, said)
-    await registry.tell(PersonUpdate(workspace_id=tenant, anonymous_id="a1", event=event("since, unknown")))
+    await registry.apply(PersonUpdate(workspace_id=tenant, anonymous_id="a1", event=event("since, unknown")))
     await look(database, tenant)
     await look(database, tenant)
     names = await database.rows("select name from events where workspace_id = $1 order by name", tenant)
@@ -225,7 +225,7 @@ async def test_what_is_suppressed_is_kept_by_its_hash_and_so_is_what_was_before(
     for number, who in enumerate((ANN, BEN)):
         email = Identifier(IdentifierKind.EMAIL, f"{who.value}@x.io")
         naming = PersonReference(workspace_id=tenant, path=who, others=(email,))
-        await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming))
+        await registry.apply(PersonUpdate(workspace_id=tenant, naming=naming))
         if number == 0:
             await registry.do(registry.suppressing(tenant, who))
         else:
@@ -242,16 +242,16 @@ async def test_what_is_suppressed_is_kept_by_its_hash_and_so_is_what_was_before(
         for who in ("ann", "ben")
     ]
     for naming in (*named, *by_email):
-        assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming)) is None
+        assert await registry.apply(PersonUpdate(workspace_id=tenant, naming=naming)) is None
     await Eraser(database).look()
     for naming in (*named, *by_email):
-        assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=naming)) is None
+        assert await registry.apply(PersonUpdate(workspace_id=tenant, naming=naming)) is None
     kept = await database.rows("select key, hashed from blocked where workspace_id = $1", tenant)
     assert len(kept) == 4
     assert all(row["hashed"] and len(row["key"]) == 32 for row in kept)
     await registry.do(registry.unsuppressing(tenant, ANN))
-    assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=by_email[0])) is not None, (
+    assert await registry.apply(PersonUpdate(workspace_id=tenant, naming=by_email[0])) is not None, (
         "all of one person's"
     )
     await registry.do(registry.unsuppressing(tenant, BEN))
-    assert await registry.tell(PersonUpdate(workspace_id=tenant, naming=named[1])) is not None
+    assert await registry.apply(PersonUpdate(workspace_id=tenant, naming=named[1])) is not None

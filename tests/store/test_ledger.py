@@ -88,14 +88,14 @@ class Books:
 
     async def verified(self) -> None:
         checked = await self.ledger.verify(self.tenant)
-        assert (checked.wrong, checked.untold) == (0, 0), checked.examples
+        assert (checked.wrong, checked.unchecked) == (0, 0), checked.examples
 
     async def undo(
         self, since: datetime, *, dry_run: bool = False, until: datetime | None = None, **meant: Any
     ) -> Any:
         asked = StrikeSelector(since=since, until=until or await self.now(), **meant)
         if dry_run:
-            return await self.ledger.foresee(self.tenant, asked)
+            return await self.ledger.preview(self.tenant, asked)
         return await self.ledger.undo(BY, self.tenant, asked, why="the key was wrong")
 
 
@@ -251,7 +251,7 @@ async def test_what_does_not_add_up_is_named(books: Books) -> None:
     for sql in tamper:
         await books.database.rows(sql, books.tenant)
     checked = await books.ledger.verify(books.tenant)
-    assert (checked.devices, checked.untold, checked.wrong) == (3, 1, 3)
+    assert (checked.devices, checked.unchecked, checked.wrong) == (3, 1, 3)
     said = {one["what"] for one in checked.examples}
     assert said == {
         "its history comes to another status",

@@ -210,8 +210,8 @@ async def test_of_two_who_identify_with_one_anonymous_id_one_gets_all_that_waits
     looked = NewEvent(kind="event", name="looked", data={}, happened_at=NOON)
     ids = [f"a{n}" for n in range(ROUNDS)]
     for one in ids:
-        await rivals[0].tell(PersonUpdate(workspace_id=tenant, anonymous_id=one, event=looked))
-        await rivals[0].tell(PersonUpdate(workspace_id=tenant, anonymous_id=one, registration=phone(one)))
+        await rivals[0].apply(PersonUpdate(workspace_id=tenant, anonymous_id=one, event=looked))
+        await rivals[0].apply(PersonUpdate(workspace_id=tenant, anonymous_id=one, registration=phone(one)))
     # Each process in its own order, so that two wait for each other.
     here, there = ([tied(tenant, who, one) for one in ids] for who in ("ann", "ben"))
     await at_once([rivals[0].do_all(here), rivals[1].do_all(there[::-1])])
@@ -231,7 +231,7 @@ async def test_an_anonymous_id_is_tied_to_an_identifying_person_who_is_not_delet
     for n in range(ROUNDS):
         ann, anonymous_id = an_id(f"p{n}"), f"a{n}"
         await here.identify(PersonReference(workspace_id=tenant, path=ann), NOTHING)
-        await at_once([here.tell(tied(tenant, ann.value, anonymous_id)), there.forget_person(tenant, ann)])
+        await at_once([here.apply(tied(tenant, ann.value, anonymous_id)), there.forget_person(tenant, ann)])
         is_tied = await database.value(
             "select count(*) = 1 from anonymous_ids where workspace_id = $1 and anonymous_id = $2",
             tenant,

@@ -503,4 +503,4 @@ async def test_a_strike_of_a_transaction_that_began_before_the_strike_before_it_
 async def test_in_the_end_all_ledgers_add_up(worlds: list[World]) -> None:
     for world in worlds:
         checked = await Strikes(world.database).verify(world.workspace)
-        assert (checked.wrong, checked.untold) == (0, 0), checked.examples
+        assert (checked.wrong, checked.unchecked) == (0, 0), checked.examples

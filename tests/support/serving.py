@@ -33,9 +33,9 @@ async def serving(
     listener: socket.socket,
     *,
     limits: Limits | None = None,
-    ending: asyncio.Event | None = None,
+    stopping: asyncio.Event | None = None,
 ) -> AsyncIterator[None]:
-    """Serve an app as `pushkeeper serve` does; `ending` is set first, so that no answer goes on for ever."""
+    """Serve an app as `pushkeeper serve` does; `stopping` is set first, so that no answer goes on for ever."""
     server = Server(
         uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None),
         limits or Limits(),
@@ -45,8 +45,8 @@ async def serving(
     try:
         yield
     finally:
-        if ending is not None:
-            ending.set()
+        if stopping is not None:
+            stopping.set()
         server.should_exit = True
         await running
 

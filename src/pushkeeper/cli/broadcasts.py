@@ -108,7 +108,7 @@ def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
         made = await room.create(actor(), workspace, request, start=start)
         return await room.summary(await _estimated(room, made))
 
-    _tell_draft(run(_with_broadcasts(name, options, create)), name, json=json)
+    _print_draft(run(_with_broadcasts(name, options, create)), name, json=json)
 
 
 @broadcast.command("change", short_help="Edit a draft.")
@@ -132,7 +132,7 @@ def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> N
             changed = await room.start(actor(), workspace, number, version=changed.version)
         return await room.summary(changed)
 
-    _tell_draft(run(_with_broadcasts(name, options, change)), name, json=json)
+    _print_draft(run(_with_broadcasts(name, options, change)), name, json=json)
 
 
 @broadcast.command("list", short_help="List broadcasts with their results.")
@@ -325,10 +325,10 @@ def _tell_draft(summary: BroadcastSummary, name: str, *, json: bool) -> None:
     answer({"broadcast": BroadcastView.of(summary)}, "\n".join(lines), json=json)
 
 
-def _tell(standing: BroadcastStatus, *, json: bool) -> None:
+def _tell(status: BroadcastStatus, *, json: bool) -> None:
     from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
-    broadcast, done = standing.broadcast, standing.progress
+    broadcast, done = status.broadcast, status.progress
     exactly = "" if done.exact else "~"
     so_far = f"{done.settled:,} of {exactly}{done.devices:,} processed"
     lines = [f"Broadcast {broadcast.broadcast_id} is {standing.summary.status.label}: {so_far}."]
@@ -352,7 +352,7 @@ def _tell(standing: BroadcastStatus, *, json: bool) -> None:
             tally.provider_reason,
             f"{tally.pushes:,}",
         ]
-        for tally in standing.tallies
+        for tally in status.tallies
     ]
     if rows:
         lines += ["", table(rows, ["platform", "outcome", "reason", "meaning", "provider code", "pushes"])]
@@ -362,8 +362,8 @@ def _tell(standing: BroadcastStatus, *, json: bool) -> None:
         foreseen, kept = standing.compared["foreseen"], standing.compared["within"]
         between = f"{foreseen['least']:,}–{foreseen['most']:,}"  # noqa: RUF001 - a dash
         said = "within" if kept else "outside"
-        lines += ["", f"Accepted {standing.compared['accepted']:,} ({said} estimate {between})."]
-    answer({"broadcast": BroadcastView.of_standing(standing)}, "\n".join(lines), json=json)
+        lines += ["", f"Accepted {status.compared['accepted']:,} ({said} estimate {between})."]
+    answer({"broadcast": BroadcastView.of_standing(status)}, "\n".join(lines), json=json)
 
 
 async def _with_broadcasts(

@@ -12,8 +12,8 @@ from pushkeeper.cli.use_cases import with_workspace
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from pushkeeper.core.explain.evidence import TraceStep
     from pushkeeper.core.explain.explain import Explanation
-    from pushkeeper.core.explain.facts import TraceStep
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.services import Services
 

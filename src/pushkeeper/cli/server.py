@@ -176,9 +176,9 @@ async def _answer(
     from pushkeeper.web.limits import limits_of
     from pushkeeper.web.server import Server
 
-    ending = asyncio.Event()
+    stopping = asyncio.Event()
     url = _url(settings, listener, secure=certificate is not None)
-    app = wiring.api(opened, url, settings, ending, place)
+    app = wiring.api(opened, url, settings, stopping, place)
     server = Server(
         uvicorn_config(app, certificate), limits_of(settings), ready, place.turns if place else None
     )
@@ -187,7 +187,7 @@ async def _answer(
 
     def stop() -> None:
         server.should_exit = True
-        ending.set()
+        stopping.set()
         if sender is not None:
             sender.stop()
         if place is not None:

@@ -62,8 +62,8 @@ async def _undo(
     async def work(services: Services, workspace: WorkspaceId) -> UndoResult:
         with progress("devices", quiet=quiet) as told:
             if dry_run:
-                return await services.strikes.foresee(workspace, meant, told)
-            return await services.strikes.undo(actor(), workspace, meant, why=why, told=told)
+                return await services.strikes.preview(workspace, meant, told)
+            return await services.strikes.undo(actor(), workspace, meant, why=why, progress=told)
 
     return await with_workspace(name, options, work)
 

@@ -72,7 +72,7 @@ class Context:
     read_broadcast: ReadsBroadcasts
     url: str
     simulator_url: str | None = None
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def cookies(self) -> Names:

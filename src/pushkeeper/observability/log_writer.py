@@ -40,7 +40,7 @@ class LogWriter:
     ) -> None:
         """`tell_gap` is the line that says that so many lines were dropped."""
         self._fd = fd
-        self._tell_gap = tell_gap
+        self._write_gap = tell_gap
         self._max_queued_bytes = max_queued_bytes
         self._queue: deque[bytes | _Gap] = deque()
         self._queued_bytes = 0
@@ -111,7 +111,7 @@ class LogWriter:
             room = _AT_ONCE_BYTES
             while self._queue:
                 first = self._queue[0]
-                lines = self._tell_gap(first.lines).encode() if isinstance(first, _Gap) else first
+                lines = self._write_gap(first.lines).encode() if isinstance(first, _Gap) else first
                 room -= len(lines)
                 if taken and room < 0:
                     break

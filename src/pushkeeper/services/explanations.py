@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pushkeeper.core.delivery.route_choice import choose_route, no_route_reason
+from pushkeeper.core.explain import evidence as explain_evidence
 from pushkeeper.core.explain import explain
-from pushkeeper.core.explain import facts as explain_evidence
 from pushkeeper.core.filters import from_text, to_text
 from pushkeeper.core.filters import saved as filter_saved
 from pushkeeper.core.filters.evaluate import EvaluationContext, PersonFacts, failing

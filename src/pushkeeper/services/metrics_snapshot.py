@@ -186,7 +186,7 @@ class MetricsSnapshot:
         found.append(Series(Metric.DATABASE_SIZE, (), float(await metrics.size_bytes(self._database))))
         found += [
             Series(Metric.JOBS, (kind, state), float(count))
-            for kind, state, count in await jobs.standing(self._database)
+            for kind, state, count in await jobs.state_counts(self._database)
         ]
         found += [
             Series(Metric.UNREADABLE_ROWS, (one.workspace, one.table_name), float(one.rows))

@@ -68,7 +68,7 @@ class People:
         Raises:
             BadRequest: the person would have more than 300 attributes.
         """
-        return await self.tell(PersonUpdate(workspace_id=naming.workspace_id, naming=naming, change=change))
+        return await self.apply(PersonUpdate(workspace_id=naming.workspace_id, naming=naming, change=change))
 
     async def register(self, naming: PersonReference, registration: Registration) -> PersonId | None:
         """Give a person a device, creating the person if need be.
@@ -79,17 +79,17 @@ class People:
         Raises:
             BadRequest: the device would have more than 300 attributes.
         """
-        return await self.tell(
+        return await self.apply(
             PersonUpdate(workspace_id=naming.workspace_id, naming=naming, registration=registration)
         )
 
-    async def tell(self, told: PersonUpdate) -> PersonId | None:
+    async def apply(self, update: PersonUpdate) -> PersonId | None:
         """Apply an update, and return its person.
 
         Raises:
             BadRequest: a person or a device would have more than 300 attributes.
         """
-        return cast("PersonId | None", await self.do(told))
+        return cast("PersonId | None", await self.do(update))
 
     async def do(self, call: Call) -> object:
         """Write one call, and return its answer.

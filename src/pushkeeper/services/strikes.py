@@ -128,7 +128,7 @@ class Strikes:
         Raises:
             TooSlow: a part takes longer than a minute.
         """
-        devices = untold = wrong = seen = 0
+        devices = unchecked = wrong = seen = 0
         examples: list[dict[str, Any]] = []
         began = time.monotonic()
         for part in random.sample(range(parts), parts):
@@ -140,19 +140,21 @@ class Strikes:
             found = await strike_store.check(
                 self._database, workspace, first, end, examples=_EXAMPLES - len(examples)
             )
-            devices, untold, wrong = devices + found.devices, untold + found.untold, wrong + found.wrong
+            devices, wrong = devices + found.devices, wrong + found.wrong
+            unchecked += found.unchecked
             examples += found.examples
-        return CheckResult(devices=devices, untold=untold, wrong=wrong, examples=examples, share=seen / parts)
+        share = seen / parts
+        return CheckResult(devices=devices, unchecked=unchecked, wrong=wrong, examples=examples, share=share)
 
     async def all(self, workspace: WorkspaceId, *, limit: int) -> list[Undo]:
         """Past reverts, newest first."""
         return await strike_store.of_workspace(self._database, workspace, limit=limit)
 
-    async def foresee(
+    async def preview(
         self,
         workspace: WorkspaceId,
         meant: StrikeSelector,
-        told: Callable[[int, int], None] = lambda _, __: None,
+        progress: Callable[[int, int], None] = lambda _, __: None,
     ) -> UndoResult:
         """What taking these strikes back would change; nothing does.
 
@@ -161,7 +163,7 @@ class Strikes:
             NotFound: there is no route or credential of this name.
         """
         _check(meant)
-        return await self._go_through(workspace, meant, None, told)
+        return await self._go_through(workspace, meant, None, progress)
 
     async def undo(
         self,
@@ -170,19 +172,19 @@ class Strikes:
         meant: StrikeSelector,
         *,
         why: str,
-        told: Callable[[int, int], None] = lambda _, __: None,
+        progress: Callable[[int, int], None] = lambda _, __: None,
     ) -> UndoResult:
         """Revert bounces: each device gets the state that its history has without them, with a line that says so.
 
         Devices that returned since, or have other bounces, keep their status; deleted ones stay deleted.
         Page by page, so that no lock is long; every finished page is complete, and `go_on` continues an interrupted
-        revert. `told` is called with the devices done and their total.
+        revert. `progress` is called with the devices done and their total.
 
         Raises:
             BadRequest: the time range or the reason code is invalid.
             NotFound: the route or credential does not exist.
         """
-        return await self.go_on(workspace, await self.begin(by, workspace, meant, why=why), told)
+        return await self.go_on(workspace, await self.begin(by, workspace, meant, why=why), progress)
 
     @audited("strikes.undo")
     async def begin(
@@ -230,7 +232,7 @@ class Strikes:
         self,
         workspace: WorkspaceId,
         undo_id: int,
-        told: Callable[[int, int], None] = lambda _, __: None,
+        progress: Callable[[int, int], None] = lambda _, __: None,
     ) -> UndoResult:
         """Revert the remaining bounces; running it twice at the same time is safe.
 
@@ -240,7 +242,7 @@ class Strikes:
         found = await strike_store.one(self._database, workspace, undo_id)
         if found is None:
             raise NotFound("Undo not found")
-        outcome = await self._go_through(workspace, StrikeSelector.kept(found.selection), undo_id, told)
+        outcome = await self._go_through(workspace, StrikeSelector.kept(found.selection), undo_id, progress)
         await self._database.of(workspace).in_transaction(
             lambda connection: strike_store.finish(connection, workspace, undo_id)
         )
@@ -266,7 +268,7 @@ class Strikes:
         workspace: WorkspaceId,
         meant: StrikeSelector,
         undo_id: int | None,
-        told: Callable[[int, int], None],
+        progress: Callable[[int, int], None],
     ) -> UndoResult:
         selection = await self._selection(workspace, meant)
         strikes, devices = await strike_store.meant(self._database, workspace, selection)
@@ -276,7 +278,7 @@ class Strikes:
             page.add_to(outcome)
             after, done = page.keys[-1], done + len(page.keys)
             patience.renew()
-            told(done, devices)
+            progress(done, devices)
         return outcome
 
     async def _page(

@@ -9,7 +9,7 @@ import msgspec
 
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.explain import facts
+from pushkeeper.core.explain import evidence
 from pushkeeper.core.filters.evaluate import DeviceFacts, PerformedEvent, PersonFacts
 from pushkeeper.core.filters.nodes import Unit, events_in
 from pushkeeper.core.identity import cio_id
@@ -37,7 +37,7 @@ _EVENTS = 10_000
 class Person:
     """A person, and what filters ask of them."""
 
-    told: facts.Person
+    told: evidence.Person
     attributes: Mapping[str, Any]
     segments: Collection[int]
 
@@ -47,7 +47,7 @@ class Device:
     """A device, and what filters ask of it."""
 
     device_id: DeviceId
-    told: facts.Device
+    told: evidence.Device
     facts: DeviceFacts
 
 
@@ -60,7 +60,7 @@ class Message:
     """
 
     message_id: UUID | None
-    told: facts.Message
+    told: evidence.Message
     person_id: PersonId | None
     audience: Any
     unit: Unit
@@ -71,8 +71,8 @@ class Message:
 class DeliveryEvent:
     """What of a message happened at devices, by their keys; what an app told without naming a device is under the empty key."""
 
-    pushes: Mapping[DeviceId, facts.Push] = field(default_factory=dict)
-    waiting: Mapping[DeviceId, facts.QueuedPush] = field(default_factory=dict)
+    pushes: Mapping[DeviceId, evidence.Push] = field(default_factory=dict)
+    waiting: Mapping[DeviceId, evidence.QueuedPush] = field(default_factory=dict)
     held: Mapping[DeviceId, str] = field(default_factory=dict)
     reports: Mapping[DeviceId, Mapping[str, datetime]] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ async def person(database: Database, workspace: WorkspaceId, person_id: PersonId
     row = await database.of(workspace).row(SQL["person"], workspace, person_id)
     if row is None:
         return None
-    told = facts.Person(
+    told = evidence.Person(
         person_id=person_id,
         known_by={**row["known_by"], "cio_id": cio_id(person_id)},
         unsubscribed=row["unsubscribed"],
@@ -134,12 +134,12 @@ async def once_theirs(database: Database, workspace: WorkspaceId, person_id: Per
 
 async def history(
     database: Database, workspace: WorkspaceId, keys: Sequence[DeviceId]
-) -> dict[DeviceId, list[facts.HistoryEvent]]:
+) -> dict[DeviceId, list[evidence.HistoryEvent]]:
     """The last lines of these devices' history, the newest first."""
-    found: dict[DeviceId, list[facts.HistoryEvent]] = {key: [] for key in keys}
+    found: dict[DeviceId, list[evidence.HistoryEvent]] = {key: [] for key in keys}
     for row in await database.of(workspace).rows(SQL["history"], workspace, list(keys), _LINES):
         line = dict(row)
-        found[line.pop("device_id")].append(facts.HistoryEvent(**line))
+        found[line.pop("device_id")].append(evidence.HistoryEvent(**line))
     return found
 
 
@@ -174,9 +174,9 @@ async def happening(
     for row in reported:
         reports.setdefault(row["device_id"], {})[row["metric"]] = row["at"]
     return DeliveryEvent(
-        pushes={row["device_id"]: facts.Push(**_without_key(row)) for row in pushed},
+        pushes={row["device_id"]: evidence.Push(**_without_key(row)) for row in pushed},
         waiting={
-            row["device_id"]: facts.QueuedPush(**{**_without_key(row), "claimed": bool(row["claimed"])})
+            row["device_id"]: evidence.QueuedPush(**{**_without_key(row), "claimed": bool(row["claimed"])})
             for row in queued
         },
         held={row["device_id"]: row["held"] for row in held},
@@ -189,7 +189,7 @@ def _without_key(row: Row) -> dict[str, Any]:
 
 
 def _device(row: Row) -> Device:
-    told = facts.Device(
+    told = evidence.Device(
         token=Token(row["token"]),
         person_id=row["person_id"],
         platform=Platform(row["platform"]),
@@ -226,7 +226,7 @@ def _message(row: Row) -> Message:
     broadcast = None
     if row["broadcast_id"] is not None:
         schedule = msgspec.convert(row["schedule"], Schedule)
-        broadcast = facts.Broadcast(
+        broadcast = evidence.Broadcast(
             number=row["broadcast_id"],
             state=row["state"],
             named=row["listed"] or row["device_ids"] is not None,
@@ -243,7 +243,7 @@ def _message(row: Row) -> Message:
         content = msgspec.convert(row["content"], Content) if row["content"] else None
     except msgspec.ValidationError:
         content = None
-    told = facts.Message(
+    told = evidence.Message(
         message_id="" if row["message_id"] is None else str(row["message_id"]),
         kind=row["kind"],
         created_at=row["created_at"],

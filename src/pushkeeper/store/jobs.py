@@ -260,9 +260,9 @@ async def of_workspace(
     return [Job(**row) for row in rows]
 
 
-async def standing(database: Database) -> list[tuple[str, str, int]]:
+async def state_counts(database: Database) -> list[tuple[str, str, int]]:
     """How many jobs are not done, by kind and state."""
-    rows = await database.rows(of_all(SQL["standing"]))
+    rows = await database.rows(of_all(SQL["state_counts"]))
     return [(row["kind"], row["state"], row["jobs"]) for row in rows]
 
 

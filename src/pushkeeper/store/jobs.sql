@@ -204,7 +204,7 @@ where ($2::text is null or (j.kind = $2 and j.item_id = $3))
 order by j.created_at desc, j.kind, j.item_id
 limit 200;
 
--- name: standing
+-- name: state_counts
 -- How many jobs are not done, by kind and state.
 -- across workspaces: the installation is measured.
 select j.kind, j.state, count(*) as jobs from ({jobs}) j group by 1, 2;

@@ -68,7 +68,7 @@ class CheckResult:
     """
 
     devices: int
-    untold: int
+    unchecked: int
     wrong: int
     examples: list[dict[str, Any]]
     share: float = 1.0

@@ -34,7 +34,7 @@ wrong as (
     where event_before is not null and event not in ('registered', 'imported') and from_status is distinct from before
 )
 select (select count(*) from there) as devices,
-    (select count(*) from there t where not exists (select from last l where l.device_id = t.device_id)) as untold,
+    (select count(*) from there t where not exists (select from last l where l.device_id = t.device_id)) as unchecked,
     (select count(*) from wrong where what is not null) as wrong,
     coalesce((
         select jsonb_agg(jsonb_build_object('device', encode(w.device_id, 'hex'), 'status', w.status,

@@ -33,12 +33,12 @@ def api(
     opened: Store,
     url: str,
     settings: Settings | None = None,
-    ending: asyncio.Event | None = None,
+    stopping: asyncio.Event | None = None,
     place: Place | None = None,
 ) -> ASGIApp:
     """The HTTP APIs and, unless the settings say otherwise, the dashboard, told at which address they are reached.
 
-    What is still being sent to browsers ends when `ending` is set. `place` is this process's, where the service has several.
+    What is still being sent to browsers ends when `stopping` is set. `place` is this process's, where the service has several.
     """
     settings = settings or Settings(data_dir=Path())
     return app.build(
@@ -60,19 +60,19 @@ def api(
             try_webpush=settings.try_webpush,
             figures=place.figures if place else None,
         ),
-        _dashboard_routes(opened, url, settings, ending or asyncio.Event()) if settings.dashboard else (),
+        _dashboard_routes(opened, url, settings, stopping or asyncio.Event()) if settings.dashboard else (),
     )
 
 
-def _dashboard_routes(opened: Store, url: str, settings: Settings, ending: asyncio.Event) -> list[Route]:
+def _dashboard_routes(opened: Store, url: str, settings: Settings, stopping: asyncio.Event) -> list[Route]:
     """What workers and commands have no use for is not loaded by them."""
     from pushkeeper.dashboard import app as dashboard
 
-    return dashboard.all_routes(dashboard_context(opened, url, settings, ending))
+    return dashboard.all_routes(dashboard_context(opened, url, settings, stopping))
 
 
 def dashboard_context(
-    opened: Store, url: str, settings: Settings, ending: asyncio.Event | None = None
+    opened: Store, url: str, settings: Settings, stopping: asyncio.Event | None = None
 ) -> DashboardContext:
     """What the dashboard calls."""
     from pushkeeper.dashboard.context import Context as Pages
@@ -84,7 +84,7 @@ def dashboard_context(
         read_broadcast=request_of,
         url=url,
         simulator_url=settings.simulator_url,
-        ending=ending or asyncio.Event(),
+        stopping=stopping or asyncio.Event(),
     )
 
 

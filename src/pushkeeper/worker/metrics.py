@@ -63,7 +63,7 @@ class WorkerMetrics:
         for provider, handed_at in handed:
             self._sends[provider].observe(now - handed_at)
 
-    def heard(self, results: Mapping[RouteKey, Mapping[Result, int]]) -> None:
+    def count_results(self, results: Mapping[RouteKey, Mapping[Result, int]]) -> None:
         """What routes' answers came to."""
         for (_, route), counts in results.items():
             for result, count in counts.items():

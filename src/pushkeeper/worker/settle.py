@@ -116,7 +116,7 @@ class SettleStage:
         """Results in the light of all that is known by now, with what the lanes have to say."""
         pauses, rests, alarms = self._lanes.take_changes()
         results = self._lanes.take_results()
-        self._metrics.heard(results)
+        self._metrics.count_results(results)
         return Slice(
             outcomes=[guarded(outcome) if self._is_guarded(outcome) else outcome for outcome in outcomes],
             pauses=pauses,

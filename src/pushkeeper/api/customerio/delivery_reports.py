@@ -140,7 +140,7 @@ class _Doors:
         path = Identifier(IdentifierKind.CIO_ID, cio_id(delivery_id.person_id))
         naming = PersonReference(workspace_id=workspace, path=path)
         change = parse.change({"unsubscribed": unsubscribed})
-        await self._context.services.people.tell(
+        await self._context.services.people.apply(
             PersonUpdate(workspace_id=workspace, naming=naming, change=change)
         )
         return replace(DONE, delivery_id=delivery_id)

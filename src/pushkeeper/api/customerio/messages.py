@@ -200,13 +200,13 @@ class _Messages:
 
 def message_json(
     delivery_id: DeliveryId,
-    facts: DeliveryRecord,
+    delivery: DeliveryRecord,
     person: Person | None,
     reported: Sequence[Reported],
 ) -> dict[str, Any]:
     """A delivery as `GET /v1/messages/{id}` shows it; the person is None once deleted."""
-    created = int(facts.created_at.timestamp())
-    of_broadcast = facts.template_id if facts.kind == "broadcast" else None
+    created = int(delivery.created_at.timestamp())
+    of_broadcast = delivery.template_id if delivery.kind == "broadcast" else None
     return {
         "id": str(delivery_id),
         "deduplicate_id": f"{delivery_id}:{created}",
@@ -217,45 +217,45 @@ def message_json(
             "email": person.email if person else None,
             "cio_id": cio_id(delivery_id.person_id),
         },
-        "recipient": _recipient(facts),
-        "subject": facts.content.title or "",
+        "recipient": _recipient(delivery),
+        "subject": delivery.content.title or "",
         "metrics": {
-            metric: int(at.timestamp()) for metric, at in deliveries.metrics(facts, reported).items()
+            metric: int(at.timestamp()) for metric, at in deliveries.metrics(delivery, reported).items()
         },
         "actions": sorted({action for one in reported for action in one.actions}),
         "created": created,
-        "failure_message": deliveries.failure_message(facts),
-        "msg_template_id": facts.template_id,
+        "failure_message": deliveries.failure_message(delivery),
+        "msg_template_id": delivery.template_id,
         "action_id": of_broadcast,
         "parent_action_id": None,
         "newsletter_id": None,
         "content_id": None,
         "campaign_id": of_broadcast,
         "broadcast_id": of_broadcast,
-        "trigger_event_id": None if facts.broadcast_id is None else str(facts.broadcast_id),
+        "trigger_event_id": None if delivery.broadcast_id is None else str(delivery.broadcast_id),
         "forgotten": person is None,
     }
 
 
-def archived_json(delivery_id: DeliveryId, facts: DeliveryRecord, person: Person | None) -> dict[str, Any]:
+def archived_json(delivery_id: DeliveryId, delivery: DeliveryRecord, person: Person | None) -> dict[str, Any]:
     """The text of a delivery as it was sent; `forgotten`, and empty, if it is not stored or the person was deleted."""
-    forgotten = person is None or not facts.is_text_retained
-    platform = next((push.platform for push in facts.pushes if push.platform is not None), None)
-    content = facts.content if platform is None else facts.content.on(Platform(platform))
+    forgotten = person is None or not delivery.is_text_retained
+    platform = next((push.platform for push in delivery.pushes if push.platform is not None), None)
+    content = delivery.content if platform is None else delivery.content.on(Platform(platform))
     if forgotten:
         content = Content()
     return {
         "id": str(delivery_id),
         "subject": content.title or "",
         "body": content.message or "",
-        "recipient": "" if forgotten else _recipient(facts),
+        "recipient": "" if forgotten else _recipient(delivery),
         "url": content.link or "",
         "forgotten": forgotten,
     }
 
 
-def _recipient(facts: DeliveryRecord) -> str:
-    return ", ".join(push.token for push in facts.pushes if push.token is not None)
+def _recipient(delivery: DeliveryRecord) -> str:
+    return ", ".join(push.token for push in delivery.pushes if push.token is not None)
 
 
 def _window(call: Call, longest: timedelta = _WINDOW) -> tuple[datetime, datetime]:

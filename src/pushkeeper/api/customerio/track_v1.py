@@ -90,7 +90,7 @@ class _Track:
             others=parse.other_identifiers(body),
             create=not validation.optional_flag(body.get("_update"), "_update", default=False),
         )
-        await self._context.services.people.tell(
+        await self._context.services.people.apply(
             PersonUpdate(
                 workspace_id=naming.workspace_id,
                 naming=naming,
@@ -145,7 +145,7 @@ class _Track:
     async def event(self, call: Call) -> Response:
         body = await call.json()
         workspace = call.workspace_id
-        await self._context.services.people.tell(
+        await self._context.services.people.apply(
             PersonUpdate(
                 workspace_id=workspace,
                 naming=PersonReference(workspace_id=workspace, path=identifier(call)),
@@ -157,7 +157,7 @@ class _Track:
 
     async def anonymous_event(self, call: Call) -> Response:
         body = await call.json()
-        await self._context.services.people.tell(
+        await self._context.services.people.apply(
             PersonUpdate(
                 workspace_id=call.workspace_id,
                 anonymous_id=parse.anonymous_id(body.get("anonymous_id")),
@@ -181,7 +181,7 @@ class _Track:
             field=f"data.{others[0].kind}",
             within="data.",
         )
-        await self._context.services.people.tell(
+        await self._context.services.people.apply(
             PersonUpdate(
                 workspace_id=workspace,
                 naming=naming,

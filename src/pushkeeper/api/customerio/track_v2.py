@@ -203,7 +203,7 @@ def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     attributes = validation.optional_object(item.get("attributes"), "attributes")
     change = parse.change({**attributes, "_timestamp": item.get("timestamp")})
     update = validation.optional_flag(attributes.get("_update"), "attributes._update", default=False)
-    tell = PersonUpdate(
+    apply = PersonUpdate(
         workspace_id=workspace,
         naming=PersonReference(
             workspace_id=workspace,
@@ -217,7 +217,7 @@ def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
         anonymous_id=parse.anonymous_id(attributes.get("anonymous_id"), "attributes.anonymous_id"),
     )
     notes = [_Note(item)] if item.get("cio_relationships") else []
-    return [tell, *notes]
+    return [apply, *notes]
 
 
 def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:

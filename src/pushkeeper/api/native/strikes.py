@@ -39,7 +39,7 @@ class _Undo:
         wanted = await call.read(UndoRequest)
         workspace, meant = call.workspace_id, wanted.meant()
         if wanted.is_dry_run:
-            outcome = await self._strikes.foresee(workspace, meant)
+            outcome = await self._strikes.preview(workspace, meant)
         else:
             outcome = await self._strikes.undo(call.actor, workspace, meant, why=wanted.why or "")
         return response.of_json(UndoOutcome.of(outcome))

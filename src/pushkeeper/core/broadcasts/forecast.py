@@ -189,12 +189,12 @@ class ForecastInput(msgspec.Struct, frozen=True, kw_only=True):
     rendering: RenderCheck | None = None
 
 
-def foresee(content: Content, facts: ForecastInput) -> Preflight:
+def estimate_of(content: Content, inputs: ForecastInput) -> Preflight:
     """Compute the estimate."""
     left_out, no_content, suppressed = Counter[str](), Counter[str](), Counter[str]()
     going: list[DeviceGroup] = []
-    for kind in facts.kinds:
-        reason = _reason(kind, content, facts)
+    for kind in inputs.kinds:
+        reason = _reason(kind, content, inputs)
         if reason is None:
             going.append(kind)
             continue
@@ -207,17 +207,17 @@ def foresee(content: Content, facts: ForecastInput) -> Preflight:
     rendering = _extended(facts.rendering, reachable)
     per_s = _rate(going, facts)
     return Preflight(
-        at=facts.at,
-        people=facts.people,
-        devices=sum(kind.devices for kind in facts.kinds),
+        at=inputs.at,
+        people=inputs.people,
+        devices=sum(kind.devices for kind in inputs.kinds),
         reachable=reachable,
         left_out=dict(left_out),
         no_content=dict(no_content),
         suppressed=dict(suppressed.most_common()),
         stale={name: sum(k.devices for k in going if k.seen >= step) for name, step in _STALE.items()},
         without_permission=sum(kind.devices for kind in going if kind.no_permission),
-        zones=None if facts.zone is None else _zones(facts.zone, going, facts.unknown_zones),
-        paused=_paused(going, facts.routes),
+        zones=None if inputs.zone is None else _zones(inputs.zone, going, inputs.unknown_zones),
+        paused=_paused(going, inputs.routes),
         per_s=per_s,
         takes_s=None if per_s is None else round(reachable / per_s, 1),
         accepted=_rendered(_accepted(going, facts.history), rendering),
@@ -225,9 +225,9 @@ def foresee(content: Content, facts: ForecastInput) -> Preflight:
     )
 
 
-def _reason(kind: DeviceGroup, content: Content, facts: ForecastInput) -> SkipReason | None:
+def _reason(kind: DeviceGroup, content: Content, inputs: ForecastInput) -> SkipReason | None:
     reason = skip_reason(kind.skip, kind.platform, content)
-    if reason is None and _address(kind) not in facts.routes:
+    if reason is None and _address(kind) not in inputs.routes:
         return SkipReason.NO_ROUTE
     return reason
 
@@ -253,12 +253,12 @@ def _zones(treated_as: str, going: Iterable[DeviceGroup], names: Mapping[str, in
     return Zones(treated_as=treated_as, unknown=unknown, missing=missing, names=dict(names))
 
 
-def _rate(going: Sequence[DeviceGroup], facts: ForecastInput) -> float | None:
+def _rate(going: Sequence[DeviceGroup], inputs: ForecastInput) -> float | None:
     """The lowest limit on the rate: its own, the sum of the routes', and the best that was reached recently."""
-    taken = {facts.routes[_address(kind)] for kind in going}
+    taken = {inputs.routes[_address(kind)] for kind in going}
     of_routes = [route.per_s for route in taken]
     together = sum(per_s for per_s in of_routes if per_s is not None) if None not in of_routes else None
-    known = [per_s for per_s in (facts.per_s, together or None, facts.fastest_per_s) if per_s]
+    known = [per_s for per_s in (inputs.per_s, together or None, inputs.fastest_per_s) if per_s]
     # A recent rate that the broadcast's own limit bounded says nothing about the possible rate.
     return min(known, default=None)
 

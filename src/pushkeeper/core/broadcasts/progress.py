@@ -87,7 +87,7 @@ class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
     bound_per_s: float | None
 
 
-def tell(facts: ProgressInput) -> Progress:
+def compute(facts: ProgressInput) -> Progress:
     """Compute the progress and the estimated completion."""
     devices, exact = audience_size(facts.audience)
     devices = max(devices, facts.settled)

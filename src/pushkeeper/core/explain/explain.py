@@ -11,13 +11,13 @@ import msgspec
 
 from pushkeeper.core.explain import obstacles as explain_verdict
 from pushkeeper.core.explain import trace as explain_steps
-from pushkeeper.core.explain.facts import TraceStep
+from pushkeeper.core.explain.evidence import TraceStep
 from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.explain.facts import DeviceEvidence, Evidence
+    from pushkeeper.core.explain.evidence import DeviceEvidence, Evidence
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,24 +49,24 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Trace, ...]
 
 
-def explain(facts: Evidence) -> Explanation:
+def explain(evidence: Evidence) -> Explanation:
     """Why, in order."""
-    traces = tuple(_trace(facts, one) for one in facts.devices)
-    got, said, change = _sum(facts, traces)
+    traces = tuple(_trace(evidence, one) for one in evidence.devices)
+    got, said, change = _sum(evidence, traces)
     return Explanation(
-        person=None if facts.person is None else cio_id(facts.person.person_id),
-        message=None if facts.message is None else facts.message.message_id,
+        person=None if evidence.person is None else cio_id(evidence.person.person_id),
+        message=None if evidence.message is None else evidence.message.message_id,
         got=got,
         said=said,
         change=change,
-        steps=explain_steps.of_person(facts),
+        steps=explain_steps.of_person(evidence),
         devices=traces,
     )
 
 
-def _sum(facts: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
+def _sum(evidence: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
     """Whether it came to any device, in a sentence, and the smallest change that would have helped."""
-    if facts.person is None and not traces:
+    if evidence.person is None and not traces:
         return False, "no person with this identifier", "identify the person first"
     if not traces:
         return False, "the person has no device", "log in on a device so that it is registered"
@@ -75,9 +75,9 @@ def _sum(facts: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str, st
     return best.got, _sentence(traces, best), needed
 
 
-def _trace(facts: Evidence, one: DeviceEvidence) -> Trace:
-    steps = explain_steps.of_device(facts, one)
-    got, said, obstacles = explain_verdict.verdict(facts, one)
+def _trace(evidence: Evidence, one: DeviceEvidence) -> Trace:
+    steps = explain_steps.of_device(evidence, one)
+    got, said, obstacles = explain_verdict.verdict(evidence, one)
     device = one.device
     return Trace(
         key=one.key,

@@ -63,14 +63,14 @@ class AttentionInput:
     jobs: Sequence[Job] = ()
 
 
-def todos(facts: AttentionInput) -> list[AttentionItem]:
+def todos(inputs: AttentionInput) -> list[AttentionItem]:
     """All problems, worst first."""
-    found = [*_workers(facts), *_routes(facts), *_webhooks(facts), *_jobs(facts), *_certificates(facts)]
+    found = [*_workers(inputs), *_routes(inputs), *_webhooks(inputs), *_jobs(inputs), *_certificates(inputs)]
     return sorted(found, key=lambda todo: todo.tone != _BAD)
 
 
-def _workers(facts: AttentionInput) -> Iterator[AttentionItem]:
-    if not facts.workers and facts.credentials:
+def _workers(inputs: AttentionInput) -> Iterator[AttentionItem]:
+    if not inputs.workers and inputs.credentials:
         yield AttentionItem(
             tone=_BAD,
             what="No worker is running. Nothing is being sent.",
@@ -80,8 +80,8 @@ def _workers(facts: AttentionInput) -> Iterator[AttentionItem]:
         )
 
 
-def _routes(facts: AttentionInput) -> Iterator[AttentionItem]:
-    for one in facts.routes:
+def _routes(inputs: AttentionInput) -> Iterator[AttentionItem]:
+    for one in inputs.routes:
         route, where = one.route, ("routes", one.route.name)
         if route.pause_kind is not None:
             yield AttentionItem(
@@ -102,7 +102,7 @@ def _routes(facts: AttentionInput) -> Iterator[AttentionItem]:
                 go="Review",
             )
         for alert in one.alerts:
-            if facts.now - alert.last_at < _ALERT_STANDS:
+            if inputs.now - alert.last_at < _ALERT_STANDS:
                 yield AttentionItem(
                     tone=_WARN,
                     what=f"{route.name}: {alert.alert}",
@@ -120,8 +120,8 @@ def _meant(alert: Alert) -> str:
     return alert.detail or (f"{meaning[:1].upper()}{meaning[1:]}." if meaning else "")
 
 
-def _webhooks(facts: AttentionInput) -> Iterator[AttentionItem]:
-    for webhook in facts.webhooks:
+def _webhooks(inputs: AttentionInput) -> Iterator[AttentionItem]:
+    for webhook in inputs.webhooks:
         if webhook.failing_since is None:
             continue
         given_up = webhook.disabled
@@ -136,11 +136,11 @@ def _webhooks(facts: AttentionInput) -> Iterator[AttentionItem]:
         )
 
 
-def _jobs(facts: AttentionInput) -> Iterator[AttentionItem]:
+def _jobs(inputs: AttentionInput) -> Iterator[AttentionItem]:
     """Jobs that failed in the last week, or several times; webhooks are listed separately."""
-    for job in facts.jobs:
+    for job in inputs.jobs:
         has_failed = job.state == "failed"
-        stands = facts.now - job.created_at < _FAILED_STANDS if has_failed else job.attempts >= _OFTEN
+        stands = inputs.now - job.created_at < _FAILED_STANDS if has_failed else job.attempts >= _OFTEN
         if job.kind != "webhook" and job.reason is not None and stands:
             yield AttentionItem(
                 tone=_BAD if has_failed else _WARN,
@@ -153,12 +153,12 @@ def _jobs(facts: AttentionInput) -> Iterator[AttentionItem]:
             )
 
 
-def _certificates(facts: AttentionInput) -> Iterator[AttentionItem]:
-    for credential in facts.credentials:
+def _certificates(inputs: AttentionInput) -> Iterator[AttentionItem]:
+    for credential in inputs.credentials:
         ends_at = expires_at(credential)
-        if ends_at is None or ends_at - facts.now > EXPIRES_SOON:
+        if ends_at is None or ends_at - inputs.now > EXPIRES_SOON:
             continue
-        over = ends_at <= facts.now
+        over = ends_at <= inputs.now
         yield AttentionItem(
             tone=_BAD if over else _WARN,
             what=f"The certificate of {credential.app} {'has expired' if over else 'expires'} on {ends_at:%Y-%m-%d}",

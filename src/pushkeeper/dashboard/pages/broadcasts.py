@@ -147,7 +147,7 @@ class _Broadcasts:
         self._context = context
         self._room = context.services.broadcasts
         self._names = context.cookies
-        self._live = LiveStreams(context.ending)
+        self._live = LiveStreams(context.stopping)
 
     async def show_all(self, request: PageRequest) -> Response:
         """The newest broadcasts, or those that a column ranks first."""
@@ -335,18 +335,18 @@ def _minute(at: datetime) -> int:
     return int(at.timestamp()) // 60
 
 
-def _details(standing: BroadcastStatus) -> dict[int, list[FailureDetail]]:
+def _details(status: BroadcastStatus) -> dict[int, list[FailureDetail]]:
     """The details of failures by the place of the first outcome with their reason, so that none is shown twice."""
     found: dict[int, list[FailureDetail]] = {}
     shown: set[str] = set()
-    for place, tally in enumerate(standing.tallies):
+    for place, tally in enumerate(status.tallies):
         if tally.ending == "failed" and tally.reason not in shown:
             shown.add(tally.reason)
-            found[place] = [one for one in standing.details if one.reason == tally.reason]
+            found[place] = [one for one in status.details if one.reason == tally.reason]
     return found
 
 
-def _facts(standing: BroadcastStatus) -> dict[str, Any]:
+def _facts(status: BroadcastStatus) -> dict[str, Any]:
     """The values for the page of a broadcast."""
     broadcast, progress = standing.broadcast, standing.progress
     summary = standing.summary

@@ -180,7 +180,7 @@ class _Undo:
 
     async def _tried(self, request: PageRequest, asked: Mapping[str, str]) -> UndoPreview:
         meant = _meant(asked)
-        outcome = await self._strikes.foresee(request.workspace_id, meant)
+        outcome = await self._strikes.preview(request.workspace_id, meant)
         return UndoPreview(meant, outcome)
 
 

@@ -40,8 +40,8 @@ class Frame(NamedTuple):
 class LiveStreams:
     """The streams of one process, as server-sent events."""
 
-    def __init__(self, ending: asyncio.Event) -> None:
-        self._ending = ending
+    def __init__(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
         self._open = 0
         self._kept: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
 
@@ -101,7 +101,7 @@ class LiveStreams:
     async def _ends_within(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
-                await self._ending.wait()
+                await self._stopping.wait()
         except TimeoutError:
             return False
         return True

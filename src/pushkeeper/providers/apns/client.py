@@ -150,15 +150,15 @@ class ApnsClient:
 
     async def aclose(self, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for the answers under way, then close."""
-        self._tell_dry_runs()
+        self._report_dry_runs()
         await self._pool.aclose(drain_s)
 
     def _answer_dry(self, push: Push) -> None:
         if not self._dry_runs:
-            asyncio.get_running_loop().call_soon(self._tell_dry_runs)
+            asyncio.get_running_loop().call_soon(self._report_dry_runs)
         self._dry_runs.append((push, _DRY_RUN))
 
-    def _tell_dry_runs(self) -> None:
+    def _report_dry_runs(self) -> None:
         dry_runs, self._dry_runs = self._dry_runs, []
         if dry_runs:
             self._on_verdicts(dry_runs)

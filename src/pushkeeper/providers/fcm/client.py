@@ -143,7 +143,7 @@ class FcmClient:
         await self._token_endpoint.aclose(0.0)
         await self._pool.aclose(max(closed_at - loop.time(), 0.0))
         self._answer_soon([(push, _CLOSED) for push in self._take_waiting()])
-        self._tell_unsent()
+        self._report_unsent()
 
     def withdraw(self, unwanted: Callable[[Push], bool]) -> int:
         """Withdraw pushes that are on no stream yet; each is answered as not processed. Returns how many."""
@@ -196,10 +196,10 @@ class FcmClient:
 
     def _answer_soon(self, verdicts: list[tuple[Push, Verdict]]) -> None:
         if verdicts and not self._unsent:
-            asyncio.get_running_loop().call_soon(self._tell_unsent)
+            asyncio.get_running_loop().call_soon(self._report_unsent)
         self._unsent += verdicts
 
-    def _tell_unsent(self) -> None:
+    def _report_unsent(self) -> None:
         unsent, self._unsent = self._unsent, []
         if unsent:
             self._on_verdicts(unsent)

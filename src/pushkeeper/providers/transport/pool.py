@@ -186,7 +186,7 @@ class Pool(Generic[Key]):
         self._expire_at = now + self._limits.queue_timeout_s
         self._gather()
         # First: what is submitted in return leaves in this same turn.
-        self._tell()
+        self._deliver()
         self._carry(now)
 
     def _carry(self, now: float) -> None:
@@ -234,20 +234,22 @@ class Pool(Generic[Key]):
                 # It opened and was of no use: a server that does so time and again is left in peace for a while.
                 self._back_off(now, link.trouble)
 
-    def _tell(self) -> None:
+    def _deliver(self) -> None:
         answers, self._answers = self._answers, []
         if not answers:
             return
         self._unanswered -= len(answers)
         if not self._unanswered:
             self._drained.set()
-        told = self._tell_fetches(answers) if self._fetching else cast("list[tuple[Key, Answer]]", answers)
-        if told:
+        delivered = (
+            self._report_fetches(answers) if self._fetching else cast("list[tuple[Key, Answer]]", answers)
+        )
+        if delivered:
             # The callback answers for each; the connections continue with the others.
-            with isolated(log, "answers_not_heard", host=self._endpoint.host, answers=len(told)):
-                self._on_answers(told)
+            with isolated(log, "answers_not_heard", host=self._endpoint.host, answers=len(delivered)):
+                self._on_answers(delivered)
 
-    def _tell_fetches(self, answers: list[tuple[Key | _Fetch, Answer]]) -> list[tuple[Key, Answer]]:
+    def _report_fetches(self, answers: list[tuple[Key | _Fetch, Answer]]) -> list[tuple[Key, Answer]]:
         others = []
         for key, answer in answers:
             if not isinstance(key, _Fetch):
@@ -262,7 +264,7 @@ class Pool(Generic[Key]):
 
     def _look_for_more(self, now: float) -> None:
         """Open a connection for queued requests; if the next attempt is far off, answer them with the reason."""
-        told, self._turned_away = self._turned_away, False
+        delivered, self._turned_away = self._turned_away, False
         if (
             self._dialing is not None
             or not (self._again or self._urgent or self._fresh)
@@ -271,7 +273,7 @@ class Pool(Generic[Key]):
             return
         if self._dial_from - now <= self._limits.patience_s:
             self._dialing = asyncio.get_running_loop().create_task(self._dial())
-        elif not (told or self._taking()):
+        elif not (delivered or self._taking()):
             # Who submits in return for such an answer waits for the tick: else the two would keep the loop busy.
             self._turned_away = True
             self._answer_waiting(self._trouble)

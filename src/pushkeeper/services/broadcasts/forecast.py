@@ -145,7 +145,7 @@ class Estimates:
             unknown_zones=unknown_zones,
             rendering=await self._render_checks.check(broadcast, whom),
         )
-        return forecast.foresee(broadcast.content, facts)
+        return forecast.estimate_of(broadcast.content, facts)
 
     async def unrenderable(
         self, workspace: WorkspaceId, broadcast_id: int, *, after: DeviceId

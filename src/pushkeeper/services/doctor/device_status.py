@@ -26,12 +26,12 @@ _SAMPLED_FOR_S = 10.0
 
 async def of_ledger(database: Database, *, whole: bool) -> list[Finding]:
     """Check, for each workspace, that devices' statuses match their history; in large ones for a sample, or the `whole`."""
-    ledger = Strikes(database)
+    strikes = Strikes(database)
     found = []
     for workspace in await workspaces.list_all(database):
         parts = min(max(workspace.devices // _DEVICES_OF_A_PART, 1), _MOST_PARTS)
         try:
-            checked = await ledger.verify(
+            checked = await strikes.verify(
                 workspace.workspace_id, parts=parts, within_s=inf if whole else _SAMPLED_FOR_S
             )
         except (TooSlow, TooManyRequests) as error:
@@ -40,20 +40,22 @@ async def of_ledger(database: Database, *, whole: bool) -> list[Finding]:
             continue
         if checked.wrong:
             first = checked.examples[0]
-            said = (
+            summary = (
                 f"{checked.wrong:,} of {checked.devices:,} devices don't match their history: {first['what']}"
             )
             todo = f"compare the rows of device {first['device']} in devices and device_history, and report the problem"
-            found.append(wrong(_LEDGER, said, todo, about=workspace.name))
+            found.append(wrong(_LEDGER, summary, todo, about=workspace.name))
         else:
             sampled = (
                 f" ({checked.share:.0%} of all; --whole-history checks every device)"
                 if checked.share < 1
                 else ""
             )
-            untold = f"; the history of {checked.untold:,} has been deleted" if checked.untold else ""
-            said = f"{checked.devices:,} devices consistent with their history{untold}{sampled}"
-            found.append(ok(_LEDGER, said, about=workspace.name))
+            unchecked = (
+                f"; the history of {checked.unchecked:,} has been deleted" if checked.unchecked else ""
+            )
+            summary = f"{checked.devices:,} devices consistent with their history{unchecked}{sampled}"
+            found.append(ok(_LEDGER, summary, about=workspace.name))
     return found
 
 

@@ -136,17 +136,17 @@ class DeliveryReports:
         """What happened to the people of a workspace, newest first; `deleted` includes those of deleted people."""
         return await activities.of_workspace(self._database, workspace, asked, deleted=deleted)
 
-    async def report(self, told: AppReport) -> DeliveryId | None:
+    async def report(self, report: AppReport) -> DeliveryId | None:
         """Write an app's report, and return the delivery; None if it can't be authenticated.
 
         Reports of unsent deliveries, and repeated ones, change nothing. An ID of release 0.1 needs the token of a
         device that the message went to.
         """
-        delivery = self._database.delivery_ids.read(told.delivery)
-        authenticated = delivery is not None or told.by_server
-        if delivery is None and (told.token is not None or told.by_server):
-            delivery = await self._of_release_0_1(told)
-        if delivery is None or told.workspace_id not in {None, delivery.workspace_id}:
+        delivery = self._database.delivery_ids.read(report.delivery)
+        authenticated = delivery is not None or report.by_server
+        if delivery is None and (report.token is not None or report.by_server):
+            delivery = await self._of_release_0_1(report)
+        if delivery is None or report.workspace_id not in {None, delivery.workspace_id}:
             return None
         await self._reports(
             Report(
@@ -154,17 +154,17 @@ class DeliveryReports:
                 message_id=delivery.message_id,
                 person_id=delivery.person_id,
                 authenticated=authenticated,
-                metric=told.metric,
-                reported_at=told.reported_at,
-                token=told.token,
-                href=told.href,
-                action=told.action,
+                metric=report.metric,
+                reported_at=report.reported_at,
+                token=report.token,
+                href=report.href,
+                action=report.action,
             )
         )
         return delivery
 
-    async def _of_release_0_1(self, told: AppReport) -> DeliveryId | None:
-        former = read_unsigned(told.delivery)
+    async def _of_release_0_1(self, report: AppReport) -> DeliveryId | None:
+        former = read_unsigned(report.delivery)
         sent = None if former is None else await app_reports.sender(self._database, former.message_id)
         if former is None or sent is None:
             return None
@@ -230,24 +230,24 @@ class DeliveryReports:
         return facts
 
 
-def metrics(facts: DeliveryRecord, reported: Sequence[Reported] = ()) -> dict[Metric, datetime]:
+def metrics(delivery: DeliveryRecord, reported: Sequence[Reported] = ()) -> dict[Metric, datetime]:
     """When each metric first happened to this delivery, including reports of the app; others are missing."""
-    found = {Metric.CREATED: facts.created_at}
-    for push in facts.pushes:
+    found = {Metric.CREATED: delivery.created_at}
+    for push in delivery.pushes:
         if push.attempts:
             found.setdefault(Metric.ATTEMPTED, push.settled_at)
         metric = Metric.UNDELIVERABLE if push.reason == NO_DEVICE else _OF_ENDING[push.ending]
         found.setdefault(metric, push.settled_at)
-    if facts.drafted:
-        found[Metric.DRAFTED] = facts.created_at
+    if delivery.drafted:
+        found[Metric.DRAFTED] = delivery.created_at
     return {**found, **{Metric(one.metric.value): one.at for one in reported}}
 
 
-def failure_message(facts: DeliveryRecord) -> str | None:
+def failure_message(delivery: DeliveryRecord) -> str | None:
     """Why the delivery reached no device, or not all of them; None when there is nothing to say."""
-    if facts.held_reason is not None:
-        return f"on hold: {facts.held_reason}"
-    for push in facts.pushes:
+    if delivery.held_reason is not None:
+        return f"on hold: {delivery.held_reason}"
+    for push in delivery.pushes:
         if push.reason == NO_DEVICE:
             return "the person has no device"
         if push.ending != "accepted":

@@ -212,10 +212,10 @@ class TemplatesQuery(Request, frozen=True, kw_only=True):
     kind: Annotated[TemplateKind, Meta(description="Only those of this kind.")] | None = None
 
 
-def _translation(language: str, said: TemplateContent) -> Content:
+def _translation(language: str, content: TemplateContent) -> Content:
     validation.text(language, "translations", max_bytes=_MAX_LANGUAGE_BYTES)
     try:
-        return said.content()
+        return content.content()
     except BadRequest as error:
         raise error.under(("translations", language)) from None
 

@@ -218,8 +218,7 @@ class Database(Statements):
             surveys.be_nice(connection)
 
     async def _take_role(self, connection: asyncpg.Connection) -> None:
-        # Session settings there leak to the next client: statements across workspaces then run as the database's
-        # user.
+        # Session settings there leak to the next client: across workspaces, statements run as the database's user.
         if self._rows_are_secured and not self.is_pooled:
             await connection.execute(f"{_KEEP_SCHEMA}; set role {JOBS}")
 
