@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-ha fast check format bench docs examples screenshots site lock clean
+.PHONY: help demo test test-oldest test-ha fast check format bench docs examples screenshots site changelog lock clean
 
 help: ## Show what there is to make
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,13 +93,17 @@ docs: $(READY) ## Write the generated pages of docs/reference
 examples: $(READY) ## Record the examples of the API reference
 	PUSHKEEPER_EXAMPLES=1 $(BIN)/python -m pytest --quiet tests/services/test_api_examples.py
 
-screenshots: $(READY) ## Take the pictures of the documentation anew (needs Chromium)
+screenshots: $(READY) ## Take the pictures of the documentation (needs Chromium)
 	PUSHKEEPER_SCREENSHOTS=docs/images $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py
 
 site: $(SITE) docs ## Build the documentation's site into site/, every link checked
 	.venv-site/bin/zensical build --strict --clean
 
-lock: ## Pin the dependencies anew (needs uv)
+changelog: $(READY) ## Assemble the changelog of a release from its fragments: make changelog VERSION=0.2.0
+	@test -n "$(VERSION)" || { echo "VERSION is missing: make changelog VERSION=0.2.0"; exit 2; }
+	$(BIN)/towncrier build --yes --version $(VERSION)
+
+lock: ## Pin the dependencies (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --upgrade -q -o requirements/runtime.lock
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

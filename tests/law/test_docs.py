@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -62,7 +64,24 @@ def test_every_fragment_of_the_changelog_is_rendered():
         one["directory"]
         for one in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["type"]
     }
-    named = [fragment.name for fragment in (ROOT / "changelog.d").glob("*.md")]
+    fragments = list((ROOT / "changelog.d").glob("*.md"))
+    named = [fragment.name for fragment in fragments]
     assert [
         name for name in named if not re.fullmatch(rf"[0-9]+\.({'|'.join(sorted(types))})\.md", name)
     ] == []
+    rendered = subprocess.run(
+        [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "1.0.0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    lines = {line.removeprefix("- ").strip() for line in rendered.splitlines()}
+    missing = [
+        line
+        for fragment in fragments
+        for line in fragment.read_text(encoding="utf-8").splitlines()
+        if line.removeprefix("- ").strip() not in lines
+    ]
+    assert missing == []
+    assert "\n- - " not in rendered

@@ -105,6 +105,7 @@ def documentation() -> Iterator[tuple[str, str]]:
     """Every page that is written for users; decisions are a record of their time."""
     pages = [
         ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "SECURITY.md",
         *sorted((ROOT / "docs").rglob("*.md")),
