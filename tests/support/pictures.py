@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURS = 256
+_EXACT = 160  # of them as they are; the others are for gradients
 _CHANNELS = {2: 3, 6: 4}  # of colour types: RGB, and RGB with alpha
 
 
@@ -68,13 +69,13 @@ def size(png: bytes) -> tuple[int, int]:
 
 
 def small(png: bytes) -> bytes:
-    """The same picture with the 256 colours that it has most of; another is the one of them that is nearest."""
+    """The same picture in 256 colours; each of the others becomes the nearest one of them."""
     chunks = list(_chunks(png))
     width, height, _, kind, *_ = struct.unpack(">IIBBBBB", dict(chunks)[b"IHDR"])
     data = zlib.decompress(b"".join(body for name, body in chunks if name == b"IDAT"))
     rows = list(_rows(data, width, height, _CHANNELS[kind]))
     counted = Counter(pixel for row in rows for pixel in row)
-    palette = [colour for colour, _ in counted.most_common(_COLOURS)]
+    palette = _palette(counted)
     known = {colour: number for number, colour in enumerate(palette)}
     for colour in counted:
         if colour not in known:
@@ -89,6 +90,20 @@ def small(png: bytes) -> bytes:
             (b"IEND", b""),
         )
     )
+
+
+def _palette(counted: Counter[bytes]) -> list[bytes]:
+    """The most frequent colours, and for gradients the means of the most frequent cells of the others."""
+    frequent = [colour for colour, _ in counted.most_common(_EXACT)]
+    cells: dict[bytes, Counter[bytes]] = {}
+    for colour in counted.keys() - set(frequent):
+        cells.setdefault(bytes(channel >> 4 for channel in colour), Counter())[colour] = counted[colour]
+    largest = sorted(cells.values(), key=lambda cell: (-cell.total(), min(cell)))[: _COLOURS - len(frequent)]
+    means = [
+        bytes(round(sum(colour[at] * n for colour, n in cell.items()) / cell.total()) for at in range(3))
+        for cell in largest
+    ]
+    return list(dict.fromkeys([*frequent, *means]))
 
 
 def _apart(one: bytes, other: bytes) -> int:
