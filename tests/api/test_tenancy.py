@@ -54,7 +54,7 @@ async def test_no_call_with_a_workspaces_keys_reads_or_changes_another(
 
 
 async def _statuses(inside, sender, all_calls) -> AsyncIterator[int]:
-    """The statuses of all these calls with each of the sender's keys, none of which tells of the mark."""
+    """The statuses of all these calls with each of the sender's keys, none of which reveals the mark."""
     for method, path, body in all_calls:
         data = None if body is None else json.dumps({**body, "writeKey": sender.keys.write_key}).encode()
         for authorization in (sender.bearer, sender.basic, f"Bearer {sender.keys.write_key}"):

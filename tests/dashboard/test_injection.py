@@ -13,7 +13,7 @@ import msgspec
 from pushkeeper.api.openapi.operations import OPERATIONS
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import View
-from support.doors import ASKED, NOTHING, all_doors, filled
+from support.doors import ASKED, NOTHING, all_page_routes, filled
 from support.examples import examples, share
 from support.inside import Inside, app_of, routes_of
 
@@ -88,7 +88,7 @@ async def test_no_address_is_part_of_a_query(site: Site) -> None:
     attack = Attack(Inside.of(site, app_of(site), Role.ADMIN))
     here = {"workspace": place.name}
     there = {**NOTHING, **here, "device": device.device_id.hex(), "person": f"{device.person_id:012x}"}
-    for turn, door in enumerate(all_doors(site)):
+    for turn, door in enumerate(all_page_routes(site)):
         if isinstance(door, View) and "simulator" not in door.path:
             for number, evil in enumerate(share(SQL, turn, usual=FEWER)):
                 await attack.ask("GET", attacked(door.path, evil, there if number % 2 else here))

@@ -108,7 +108,7 @@ def _migrated():
 
 
 def provide(data):
-    """Copy the database into a data folder in which there is none."""
+    """Copy the database into a data folder without one."""
     if not (data / "postgres").exists():
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         subprocess.run(["cp", "-a", _migrated(), data / "postgres"], check=True)

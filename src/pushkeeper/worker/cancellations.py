@@ -24,7 +24,7 @@ class Cancellations:
     """
 
     def __init__(self, *, most: int = MOST_REMEMBERED, remembered_s: float = REMEMBERED_S) -> None:
-        """From `most` devices on, those that were heard of longer ago than `remembered_s` are forgotten."""
+        """From `most` devices on, notifications older than `remembered_s` are forgotten."""
         self._most = most
         self._remembered_s = remembered_s
         self.halted = asyncio.Event()
