@@ -182,7 +182,7 @@ async def _form(sent: Request, route: Action) -> Form:
     return Form({name: [value] for name, value in upload.fields.items()}, upload=upload)
 
 
-def _let_through(request: PageRequest, role: Role | None) -> None:
+def _authorize(request: PageRequest, role: Role | None) -> None:
     """Whether this user may.
 
     Raises:
