@@ -47,7 +47,7 @@ async def served(database: Database, folder: Path, **settings: Any) -> AsyncIter
     url = settings.pop("url", f"http://127.0.0.1:{port}")
     ending = asyncio.Event()
     app = wiring.api(store, url, config.Settings(data_dir=folder, **settings), ending)
-    async with aclosing(store.renderer), serving(app, listener, ending=ending):
+    async with aclosing(store.renderer), serving(app, listener, stopping=ending):
         yield await Site(store, port, url).with_users()
 
 

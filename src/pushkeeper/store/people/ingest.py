@@ -31,10 +31,10 @@ class PersonUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """One call that updates a person: attributes, a device, an event; or an anonymous one.
 
     Attributes:
-        naming: the person; None when it has only an anonymous ID.
-        anonymous_id: the owner of the device or event without a naming; with one, its earlier events and devices are
-            assigned to this person, if nobody identified with it before.
-        once: a hashed ID of the call; repeats change nothing.
+        naming: whom it means; None when it names nobody but an anonymous id.
+        anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
+            are assigned to this person, if nobody identified with it before.
+        once: an id of the call, hashed; the same one again changes nothing.
     """
 
     workspace_id: WorkspaceId
@@ -65,7 +65,7 @@ Call: TypeAlias = PersonUpdate | Command
 
 
 def combined(database: Database) -> Combiner[Call, object]:
-    """What writes calls, those that come together in one commit."""
+    """Writes calls, grouped into commits."""
 
     async def commit(calls: Sequence[Call]) -> Sequence[object]:
         # First what may be done twice: where the rest fails, all of the group is tried again.
@@ -110,7 +110,7 @@ def anonymous_keys(workspace: WorkspaceId, anonymous_id: str | None) -> tuple[Ha
 
 
 async def _register_at_once(database: Database, calls: Sequence[Call]) -> dict[int, object]:
-    """Write the calls that do nothing but give a person a device, as most do, by one statement that is its own commit.
+    """Write the calls that only register a device, as most do, by one statement that is its own commit.
 
     `write` takes five round trips for what this does in one, with the same outcome (tests/store/test_register_at_once.py).
     It has what this leaves: calls that say more, and those of which the statement returns nothing.
@@ -144,7 +144,7 @@ async def _register_at_once(database: Database, calls: Sequence[Call]) -> dict[i
 
 
 def _named_by_device_alone(call: PersonUpdate) -> PersonReference | None:
-    """Who gets a device by a call that says nothing else, and goes by one identifier that anybody may have; else None."""
+    """The person who gets the device of a call that does nothing else, and names one shareable identifier; else None."""
     naming = call.naming
     if (
         call.registration is None
@@ -165,10 +165,11 @@ def _named_by_device_alone(call: PersonUpdate) -> PersonReference | None:
 async def write(connection: Connection, calls: Sequence[Call], hashes: IdentifierHashes) -> list[object]:
     """Write calls that don't conflict on exclusive keys; each gets its result, by position.
 
-    The result of an update is the person, None when nobody matches, or its BadRequest; a command has its own.
+    An update is answered by the person, None when nobody is meant, or the BadRequest that refuses it; a command by
+    its result.
 
     Raises:
-        BadRequest: one exceeds a limit, and has written something else already; or a command is rejected.
+        BadRequest: one asks for too much, and has done something else already; or a command refuses.
     """
     namings = {
         p: c.naming for p, c in enumerate(calls) if isinstance(c, PersonUpdate) and c.naming is not None
@@ -284,21 +285,21 @@ async def _register(
     answers: list[object],
 ) -> None:
     registering = [
-        (place, (updates[place].workspace_id, person, registration))
+        (place, (updates[place].workspace_id, person, device))
         for place, person in meant.items()
-        if (registration := updates[place].registration) is not None
+        if (device := updates[place].registration) is not None
     ]
     if not registering:
         return
-    refused = await registration.register(connection, [told for _, told in telling])
+    refused = await registration.register(connection, [device for _, device in registering])
     again = []
-    for place, (workspace, person, registration) in registering if refused else ():
+    for place, (workspace, person, device) in registering if refused else ():
         if _device(updates[place]) not in refused:
             continue
         error = registration.too_much()
-        if told.must_register:
-            dropped = {"attributes": error.message, **told.dropped_attributes}
-            bare = msgspec.structs.replace(told, attributes={}, dropped_attributes=dropped)
+        if device.must_register:
+            dropped = {"attributes": error.message, **device.dropped_attributes}
+            bare = msgspec.structs.replace(device, attributes={}, dropped_attributes=dropped)
             again.append((workspace, person, bare))
             answers[place] = error
         else:
@@ -320,8 +321,8 @@ async def _keep_anonymous(connection: Connection, updates: dict[int, PersonUpdat
 def _refusal(error: BadRequest, update: PersonUpdate, other_half: object) -> BadRequest:
     """The error of a call that exceeds a limit.
 
-    A call that did nothing else has written nothing, so its neighbours stay written. Otherwise the error is raised,
-    and rolls all back.
+    One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
+    is, by raising.
     """
     did_more = update.once is not None or update.anonymous_id is not None
     if other_half is not None or did_more or (update.naming is not None and update.naming.others):
