@@ -13,7 +13,7 @@ from benchmarks.pages import NOT_MEASURED, PAGES
 from pushkeeper import api
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import Action, View
-from support.doors import ASKED, NOTHING, all_doors, filled
+from support.doors import ASKED, NOTHING, all_page_routes, filled
 from support.examples import share
 from support.inside import Inside, app_of
 
@@ -219,7 +219,7 @@ async def test_no_address_breaks_a_page(site: Site, place: Place) -> None:
         "person": f"{device.person_id:012x}",
     }
     broken = []
-    for turn, door in enumerate(all_doors(site)):
+    for turn, door in enumerate(all_page_routes(site)):
         if not isinstance(door, View) or "simulator" in door.path:
             continue
         for nasty in share(NASTY, turn, usual=3):

@@ -10,7 +10,7 @@ import pytest
 
 from pushkeeper.core import csv_text
 from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
-from pushkeeper.services.people import AskedBy, PersonUpdate
+from pushkeeper.services.people import PersonUpdate, RequestedBy
 from pushkeeper.store.exports import exports
 from pushkeeper.store.people import erasures
 from pushkeeper.store.people.events import NewEvent

@@ -39,4 +39,4 @@ class Context:
     only_tls: bool = False
     outbound_addresses: Sequence[str] = ()
     try_webpush: bool = False
-    figures: SharedFigures | None = None
+    figures: SharedMetrics | None = None

@@ -150,7 +150,7 @@ def vapid_credential(
             },
             secret=KeyRing((new,)).sealed(),
             endpoint_url=endpoint_url,
-            ca_pem=_mended_ca(ca_pem),
+            ca_pem=_repaired_ca(ca_pem),
         )
     )
 

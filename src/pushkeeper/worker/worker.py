@@ -88,8 +88,8 @@ class Worker:
             database, lanes, in_hand, metrics, max_unsettled=max_unsettled, lease_s=lease_s
         )
         self._prepare = PrepareStage(database, lanes, self._cancellations, providers.checks, renderer, vault)
-        self._send = SendStage(database, vault, providers.open, lanes, results, figures)
-        self._settle = SettleStage(database, lanes, in_hand, results, figures)
+        self._send = SendStage(database, vault, providers.open, lanes, results, metrics)
+        self._settle = SettleStage(database, lanes, in_hand, results, metrics)
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns once what is under way is settled, or given back."""

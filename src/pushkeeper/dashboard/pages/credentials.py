@@ -85,7 +85,7 @@ class _Credentials:
         """The form for a VAPID key."""
         return page(request, "credentials_webpush.html", former=await self._replaced(request))
 
-    async def _replaced(self, request: PageRequest) -> CredentialFacts | None:
+    async def _replaced(self, request: PageRequest) -> CredentialRecord | None:
         """The credentials in whose place others are uploaded, of which what may stay is filled in."""
         replaced = request.asked("replace")
         known = await self._credentials.of_workspace(request.workspace_id)

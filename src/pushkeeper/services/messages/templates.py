@@ -159,7 +159,7 @@ async def snippets_of(texts: Sequence[str]) -> set[str]:
 
 def has_content(content: Content) -> list[Platform]:
     """The platforms that a content has text for."""
-    return [platform for platform in Platform if content.says_something_to(platform)]
+    return [platform for platform in Platform if content.has_content_for(platform)]
 
 
 async def to_all_phones() -> Collection[Platform]:
