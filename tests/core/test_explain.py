@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.delivery.eligibility import SkipReason
-from pushkeeper.core.explain.evidence import (
+from pushkeeper.core.explain.explain import explain
+from pushkeeper.core.explain.facts import (
     Broadcast,
     Device,
     DeviceEvidence,
@@ -21,7 +22,6 @@ from pushkeeper.core.explain.evidence import (
     QueuedPush,
     Route,
 )
-from pushkeeper.core.explain.explain import explain
 from pushkeeper.core.explain.obstacles import REMEDIES
 from pushkeeper.core.model import Content, PersonId, Platform, Token
 
@@ -141,7 +141,7 @@ def test_a_held_refusal_is_open():
         ({"parked": True}, False),
     ],
 )
-def test_a_queued_push_is_open_unless_something_holds_it(waiting, got):
+def test_what_waits_is_open_unless_somebody_holds_it(waiting, got):
     usual = {"due_at": NOW, "parked": False, "claimed": False, "attempt": 0}
     assert asked(replace(ONE, waiting=QueuedPush(**{**usual, **waiting}))).got is got
 

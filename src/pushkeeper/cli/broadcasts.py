@@ -222,7 +222,7 @@ def broadcast_status(*, number: int, follow: bool, name: str, json: bool, **opti
 
 
 def _body(options: dict[str, Any]) -> dict[str, Any]:
-    """The request body for the API, from the options that belong to it.
+    """What the API would be asked; takes the options that it knows.
 
     Raises:
         BadRequest: the file is no JSON, or a filter's.
@@ -312,7 +312,7 @@ def _change(
     answer({"broadcast": BroadcastView.of(changed)}, text, json=json)
 
 
-def _tell_draft(summary: BroadcastSummary, name: str, *, json: bool) -> None:
+def _print_draft(summary: BroadcastSummary, name: str, *, json: bool) -> None:
     from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
     broadcast = summary.broadcast
@@ -325,10 +325,10 @@ def _tell_draft(summary: BroadcastSummary, name: str, *, json: bool) -> None:
     answer({"broadcast": BroadcastView.of(summary)}, "\n".join(lines), json=json)
 
 
-def _tell(status: BroadcastStatus, *, json: bool) -> None:
+def _tell(standing: BroadcastStatus, *, json: bool) -> None:
     from pushkeeper.services.schemas.broadcast_view import BroadcastView
 
-    broadcast, done = status.broadcast, status.progress
+    broadcast, done = standing.broadcast, standing.progress
     exactly = "" if done.exact else "~"
     so_far = f"{done.settled:,} of {exactly}{done.devices:,} processed"
     lines = [f"Broadcast {broadcast.broadcast_id} is {standing.summary.status.label}: {so_far}."]
@@ -352,7 +352,7 @@ def _tell(status: BroadcastStatus, *, json: bool) -> None:
             tally.provider_reason,
             f"{tally.pushes:,}",
         ]
-        for tally in status.tallies
+        for tally in standing.tallies
     ]
     if rows:
         lines += ["", table(rows, ["platform", "outcome", "reason", "meaning", "provider code", "pushes"])]
@@ -362,8 +362,8 @@ def _tell(status: BroadcastStatus, *, json: bool) -> None:
         foreseen, kept = standing.compared["foreseen"], standing.compared["within"]
         between = f"{foreseen['least']:,}–{foreseen['most']:,}"  # noqa: RUF001 - a dash
         said = "within" if kept else "outside"
-        lines += ["", f"Accepted {status.compared['accepted']:,} ({said} estimate {between})."]
-    answer({"broadcast": BroadcastView.of_standing(status)}, "\n".join(lines), json=json)
+        lines += ["", f"Accepted {standing.compared['accepted']:,} ({said} estimate {between})."]
+    answer({"broadcast": BroadcastView.of_standing(standing)}, "\n".join(lines), json=json)
 
 
 async def _with_broadcasts(

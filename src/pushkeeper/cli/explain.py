@@ -12,8 +12,8 @@ from pushkeeper.cli.use_cases import with_workspace
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pushkeeper.core.explain.evidence import TraceStep
     from pushkeeper.core.explain.explain import Explanation
+    from pushkeeper.core.explain.facts import TraceStep
     from pushkeeper.core.model import WorkspaceId
     from pushkeeper.services.services import Services
 
@@ -65,8 +65,8 @@ def _step(step: TraceStep) -> str:
     lines = [f"  {click.style(mark, fg=colour)}  {step.step.value:<10}  {_at(step.at):<19}  {step.said}"]
     made_by = [line for line in step.facts.get("made_by", ()) if line["answer"]][:_SHOWN]
     for line in made_by:
-        reverted = ", reverted" if line["undone"] else ""
-        lines.append(f"{'':19}{_at(line['at']):<19}  {line['event']}: {line['answer']}{reverted}")
+        taken_back = ", reverted" if line["undone"] else ""
+        lines.append(f"{'':19}{_at(line['at']):<19}  {line['event']}: {line['answer']}{taken_back}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest
 from pushkeeper.services.audit import audited
 from pushkeeper.store.devices import pages as device_pages
-from pushkeeper.store.people.erasures import AskedBy
+from pushkeeper.store.people.erasures import RequestedBy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class BulkActions:
         _require_some(people, "person")
         calls = [
             self._people.suppressing(
-                workspace, Identifier(IdentifierKind.CIO_ID, cio_id(person)), by=AskedBy.DASHBOARD
+                workspace, Identifier(IdentifierKind.CIO_ID, cio_id(person)), by=RequestedBy.DASHBOARD
             )
             for person in dict.fromkeys(people)
         ]

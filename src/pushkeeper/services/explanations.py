@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pushkeeper.core.delivery.route_choice import choose_route, no_route_reason
-from pushkeeper.core.explain import evidence as explain_evidence
 from pushkeeper.core.explain import explain
+from pushkeeper.core.explain import facts as explain_facts
 from pushkeeper.core.filters import from_text, to_text
 from pushkeeper.core.filters import saved as filter_saved
 from pushkeeper.core.filters.evaluate import EvaluationContext, PersonFacts, failing
@@ -49,13 +49,13 @@ class Explanations:
         """Why a person, or one device, did or didn't get a message; without one, whether a push would reach them now.
 
         Args:
-            workspace: the workspace.
-            person: an identifier, unless the message determines the person.
-            device: its token or its key, to explain one device.
+            workspace: whose.
+            person: who, where the message does not say it.
+            device: its token or its key, where it is about one.
             message: a delivery's id, a message's UUID, or a broadcast's number.
 
         Raises:
-            BadRequest: neither person nor device is given, or the message is invalid.
+            BadRequest: nobody is named, or the message is none of these.
             NotFound: this workspace sent no such message.
         """
         now = datetime.now(UTC)
@@ -76,12 +76,12 @@ class Explanations:
         history = await explanations.history(self._database, workspace, everything)
         ways = await routes.of_workspaces(self._database, [workspace])
         there = {one.device_id: one for one in found}
-        facts = explain_evidence.Evidence(
+        facts = explain_facts.Evidence(
             now=now,
             person=None if about is None else about.told,
             message=None if told is None else told.told,
             devices=[
-                explain_evidence.DeviceEvidence(
+                explain_facts.DeviceEvidence(
                     key=key.hex(),
                     device=None if key not in there else there[key].told,
                     history=history[key],
@@ -108,7 +108,7 @@ class Explanations:
     async def _message(
         self, workspace: WorkspaceId, said: str | None
     ) -> tuple[Message | None, PersonId | None]:
-        """The message, and the person whom its delivery ID names."""
+        """The message that is meant, and the person whom its delivery's id names."""
         if said is None:
             return None, None
         person = None
@@ -143,7 +143,7 @@ class Explanations:
         device: Token | DeviceId | None,
         named: PersonId | None,
     ) -> PersonId | None:
-        """The person: the named one, else the message's, else the device's owner."""
+        """The person it is about: who is named, or whom the message is for, or who has the device."""
         if person is not None:
             found = await people.find(self._database.of(workspace).value, workspace, person)
             if found is None and person.kind is IdentifierKind.ID:
@@ -208,7 +208,7 @@ class Explanations:
         return clauses
 
     async def _audience(self, workspace: WorkspaceId, message: Message) -> Node | None:
-        """The audience's filter, with saved audiences as of planning, or as they are now; None if it is unreadable."""
+        """The audience's filter, with saved audiences as they were when it was planned, or are; None where it cannot be read."""
         try:
             node = from_text.read(message.audience)
             if message.saved:
@@ -245,13 +245,13 @@ def _zone(device: Device | None, person: Person | None) -> str | None:
     return None if said is None else str(said)
 
 
-def _route(device: Device | None, ways: Sequence[Route]) -> explain_evidence.Route | explain_evidence.NoRoute:
+def _route(device: Device | None, ways: Sequence[Route]) -> explain_facts.Route | explain_facts.NoRoute:
     if device is None:
-        return explain_evidence.NoRoute("the device was deleted")
+        return explain_facts.NoRoute("the device was deleted")
     route = choose_route(device.told, ways)
     if route is None:
-        return explain_evidence.NoRoute(no_route_reason(device.told, ways))
-    return explain_evidence.Route(
+        return explain_facts.NoRoute(no_route_reason(device.told, ways))
+    return explain_facts.Route(
         name=route.name,
         accepted_at=route.accepted_at,
         paused_at=route.paused_at,

@@ -15,7 +15,7 @@ from pushkeeper.store.admin.workspaces import (
     NewKeys,
     Options,
     Workspace,
-    WorkspaceFacts,
+    WorkspaceRecord,
 )
 from pushkeeper.store.db import cells
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pushkeeper.services.audit import AuditEntry
     from pushkeeper.store.db.database import Database
 
-__all__ = ["Choice", "NamedWorkspace", "NewKeys", "Options", "Workspace", "WorkspaceFacts", "Workspaces"]
+__all__ = ["Choice", "NamedWorkspace", "NewKeys", "Options", "Workspace", "WorkspaceRecord", "Workspaces"]
 
 
 class Workspaces:

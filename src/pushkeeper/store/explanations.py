@@ -1,4 +1,4 @@
-"""Explanations: everything stored about a person's devices and one message."""
+"""Explanations: all that is known of a person's devices and one message, read as it stands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from pushkeeper.core.broadcasts.schedule import Schedule
 from pushkeeper.core.delivery.device_status import LastStatus
-from pushkeeper.core.explain import evidence
+from pushkeeper.core.explain import facts
 from pushkeeper.core.filters.evaluate import DeviceFacts, PerformedEvent, PersonFacts
 from pushkeeper.core.filters.nodes import Unit, events_in
 from pushkeeper.core.identity import cio_id
@@ -37,7 +37,7 @@ _EVENTS = 10_000
 class Person:
     """A person, and what filters ask of them."""
 
-    told: evidence.Person
+    told: facts.Person
     attributes: Mapping[str, Any]
     segments: Collection[int]
 
@@ -47,20 +47,20 @@ class Device:
     """A device, and what filters ask of it."""
 
     device_id: DeviceId
-    told: evidence.Device
+    told: facts.Device
     facts: DeviceFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message, and the audience of its broadcast: a filter with the saved audiences it refers to, as of planning.
+    """A message, and the audience of its broadcast: a filter with the saved audiences that it leads to, as they were.
 
     Attributes:
-        message_id: None before its broadcast begins.
+        message_id: None where its broadcast has not begun.
     """
 
     message_id: UUID | None
-    told: evidence.Message
+    told: facts.Message
     person_id: PersonId | None
     audience: Any
     unit: Unit
@@ -71,8 +71,8 @@ class Message:
 class DeliveryEvent:
     """What of a message happened at devices, by their keys; what an app told without naming a device is under the empty key."""
 
-    pushes: Mapping[DeviceId, evidence.Push] = field(default_factory=dict)
-    waiting: Mapping[DeviceId, evidence.QueuedPush] = field(default_factory=dict)
+    pushes: Mapping[DeviceId, facts.Push] = field(default_factory=dict)
+    waiting: Mapping[DeviceId, facts.QueuedPush] = field(default_factory=dict)
     held: Mapping[DeviceId, str] = field(default_factory=dict)
     reports: Mapping[DeviceId, Mapping[str, datetime]] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ async def person(database: Database, workspace: WorkspaceId, person_id: PersonId
     row = await database.of(workspace).row(SQL["person"], workspace, person_id)
     if row is None:
         return None
-    told = evidence.Person(
+    told = facts.Person(
         person_id=person_id,
         known_by={**row["known_by"], "cio_id": cio_id(person_id)},
         unsubscribed=row["unsubscribed"],
@@ -113,7 +113,7 @@ async def devices(
 async def asked_by(
     database: Database, workspace: WorkspaceId, person_id: PersonId, node: Node
 ) -> tuple[PersonFacts, dict[DeviceId, DeviceFacts]]:
-    """The values that a filter needs of a person, and of each of their devices; nothing of a deleted person."""
+    """What a filter asks of a person, and of each of their devices; of a person who is gone there is nothing."""
     about = await person(database, workspace, person_id)
     own = {one.device_id: one.facts for one in await devices(database, workspace, person_id, ())}
     known = PersonFacts(
@@ -134,12 +134,12 @@ async def once_theirs(database: Database, workspace: WorkspaceId, person_id: Per
 
 async def history(
     database: Database, workspace: WorkspaceId, keys: Sequence[DeviceId]
-) -> dict[DeviceId, list[evidence.HistoryEvent]]:
+) -> dict[DeviceId, list[facts.HistoryEvent]]:
     """The last lines of these devices' history, the newest first."""
-    found: dict[DeviceId, list[evidence.HistoryEvent]] = {key: [] for key in keys}
+    found: dict[DeviceId, list[facts.HistoryEvent]] = {key: [] for key in keys}
     for row in await database.of(workspace).rows(SQL["history"], workspace, list(keys), _LINES):
         line = dict(row)
-        found[line.pop("device_id")].append(evidence.HistoryEvent(**line))
+        found[line.pop("device_id")].append(facts.HistoryEvent(**line))
     return found
 
 
@@ -174,9 +174,9 @@ async def happening(
     for row in reported:
         reports.setdefault(row["device_id"], {})[row["metric"]] = row["at"]
     return DeliveryEvent(
-        pushes={row["device_id"]: evidence.Push(**_without_key(row)) for row in pushed},
+        pushes={row["device_id"]: facts.Push(**_without_key(row)) for row in pushed},
         waiting={
-            row["device_id"]: evidence.QueuedPush(**{**_without_key(row), "claimed": bool(row["claimed"])})
+            row["device_id"]: facts.QueuedPush(**{**_without_key(row), "claimed": bool(row["claimed"])})
             for row in queued
         },
         held={row["device_id"]: row["held"] for row in held},
@@ -189,7 +189,7 @@ def _without_key(row: Row) -> dict[str, Any]:
 
 
 def _device(row: Row) -> Device:
-    told = evidence.Device(
+    told = facts.Device(
         token=Token(row["token"]),
         person_id=row["person_id"],
         platform=Platform(row["platform"]),
@@ -226,7 +226,7 @@ def _message(row: Row) -> Message:
     broadcast = None
     if row["broadcast_id"] is not None:
         schedule = msgspec.convert(row["schedule"], Schedule)
-        broadcast = evidence.Broadcast(
+        broadcast = facts.Broadcast(
             number=row["broadcast_id"],
             state=row["state"],
             named=row["listed"] or row["device_ids"] is not None,
@@ -243,7 +243,7 @@ def _message(row: Row) -> Message:
         content = msgspec.convert(row["content"], Content) if row["content"] else None
     except msgspec.ValidationError:
         content = None
-    told = evidence.Message(
+    told = facts.Message(
         message_id="" if row["message_id"] is None else str(row["message_id"]),
         kind=row["kind"],
         created_at=row["created_at"],

@@ -1,4 +1,4 @@
-"""The progress and estimated completion of a broadcast. Pure."""
+"""The progress and estimated completion of a broadcast, as far as they are known. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-_SPAN_S = 120.0  # recently
+_SPAN_S = 120.0  # of late
 _ALL_KEYS = 1 << 128
 
 
@@ -26,12 +26,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a broadcast.
 
     Attributes:
-        devices: how many devices it is for; an estimate while planning is not finished (`exact` is False).
-        settled: devices that are processed.
-        remaining: devices that are not.
-        per_s: the recent rate, in devices per second.
-        ends_at: when the last will be processed, at that rate.
-        unknown: why `ends_at` is not known.
+        devices: for how many it is, or about how many while that is still being found out (`exact` is False).
+        settled: how many have come to an end.
+        remaining: how many have not.
+        per_s: how many came to an end in a second, of late.
+        ends_at: when the last will, at that rate.
+        unknown: why that cannot be said.
     """
 
     devices: int
@@ -61,7 +61,7 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
-    """Input of the progress.
+    """What progress is told from.
 
     Attributes:
         started, paused, over: how it stands.
@@ -87,7 +87,7 @@ class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
     bound_per_s: float | None
 
 
-def compute(facts: ProgressInput) -> Progress:
+def tell(facts: ProgressInput) -> Progress:
     """Compute the progress and the estimated completion."""
     devices, exact = audience_size(facts.audience)
     devices = max(devices, facts.settled)
@@ -144,9 +144,9 @@ def _ends_at(facts: ProgressInput, remaining: int, per_s: float) -> datetime:
 
 
 def lately(started_at: datetime | None, now: datetime) -> tuple[datetime, float]:
-    """The minute from which a recent rate is measured, and its length in seconds: about two minutes, or since the start.
+    """From which minute on a rate of late is taken, and over how many seconds: some two minutes, or since the start.
 
-    Outcomes are counted by the minute, so that it begins with a full one.
+    What ended is counted by the minute, so that it begins with one.
     """
     if started_at is None:
         return now, 0.0

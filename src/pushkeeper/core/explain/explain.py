@@ -1,6 +1,6 @@
-"""Why a person did, or didn't, get a message: an ordered trace, and the smallest change that would have helped.
+"""Why somebody did, or didn't, get a message: an ordered trace of facts, and the smallest change that would have helped.
 
-Without a message, it explains a push to that person alone that would be sent now.
+Without a message it is asked of a push to that person alone that would be sent now.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import msgspec
 
 from pushkeeper.core.explain import obstacles as explain_verdict
 from pushkeeper.core.explain import trace as explain_steps
-from pushkeeper.core.explain.evidence import TraceStep
+from pushkeeper.core.explain.facts import TraceStep
 from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushkeeper.core.explain.evidence import DeviceEvidence, Evidence
+    from pushkeeper.core.explain.facts import DeviceEvidence, Evidence
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,11 +33,11 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """The explanation, and one per device; `change` is the smallest that would have delivered it, None if it was or will be.
+    """Why, in a sentence, and by device; `change` is the smallest that would have delivered, None where it was, or will be.
 
     Attributes:
-        person: their cio_id; None if there is nobody.
-        message: the message's UUID, if there is one.
+        person: the cio_id of whom it is about; None of nobody.
+        message: the message's UUID, where it is about one.
     """
 
     person: str | None
@@ -49,24 +49,24 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Trace, ...]
 
 
-def explain(evidence: Evidence) -> Explanation:
+def explain(facts: Evidence) -> Explanation:
     """Why, in order."""
-    traces = tuple(_trace(evidence, one) for one in evidence.devices)
-    got, said, change = _sum(evidence, traces)
+    traces = tuple(_trace(facts, one) for one in facts.devices)
+    got, said, change = _sum(facts, traces)
     return Explanation(
-        person=None if evidence.person is None else cio_id(evidence.person.person_id),
-        message=None if evidence.message is None else evidence.message.message_id,
+        person=None if facts.person is None else cio_id(facts.person.person_id),
+        message=None if facts.message is None else facts.message.message_id,
         got=got,
         said=said,
         change=change,
-        steps=explain_steps.of_person(evidence),
+        steps=explain_steps.of_person(facts),
         devices=traces,
     )
 
 
-def _sum(evidence: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
+def _sum(facts: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str, str | None]:
     """Whether it came to any device, in a sentence, and the smallest change that would have helped."""
-    if evidence.person is None and not traces:
+    if facts.person is None and not traces:
         return False, "no person with this identifier", "identify the person first"
     if not traces:
         return False, "the person has no device", "log in on a device so that it is registered"
@@ -75,9 +75,9 @@ def _sum(evidence: Evidence, traces: Sequence[Trace]) -> tuple[bool | None, str,
     return best.got, _sentence(traces, best), needed
 
 
-def _trace(evidence: Evidence, one: DeviceEvidence) -> Trace:
-    steps = explain_steps.of_device(evidence, one)
-    got, said, obstacles = explain_verdict.verdict(evidence, one)
+def _trace(facts: Evidence, one: DeviceEvidence) -> Trace:
+    steps = explain_steps.of_device(facts, one)
+    got, said, obstacles = explain_verdict.verdict(facts, one)
     device = one.device
     return Trace(
         key=one.key,

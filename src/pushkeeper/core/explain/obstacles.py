@@ -1,4 +1,4 @@
-"""The conclusion of an explanation: whether a device got the push, what prevented it, and what would fix that."""
+"""What an explanation comes to: whether a device got the push, what stood in the way, and what would take that away."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pushkeeper.core.explain.trace import PREFERENCES, device_for, ended, with_r
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.core.explain.evidence import Device, DeviceEvidence, Evidence, Message, Push
+    from pushkeeper.core.explain.facts import Device, DeviceEvidence, Evidence, Message, Push
 
 
 class Obstacle(NamedTuple):
@@ -37,7 +37,7 @@ REMEDIES: dict[SkipReason, str] = {
 }
 
 
-def verdict(evidence: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
+def verdict(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
     """Whether the push was delivered (None: undecided), a sentence, and all obstacles."""
     push = one.push
     if push is not None and push.ending == "accepted":
@@ -45,21 +45,21 @@ def verdict(evidence: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, 
     if one.held is not None:
         return None, "the rejection is on hold until an operator applies or discards it", []
     if one.waiting is not None:
-        return _of_waiting(evidence, one)
+        return _of_waiting(facts, one)
     if push is not None:
         obstacle = _of_push(push)
-        return False, obstacle.said, [obstacle, *_others(evidence, one, push)]
-    obstacles = list(_obstacles(evidence, one))
-    if evidence.message is not None and not obstacles:
-        obstacles = [_not_planned(evidence.message)]
+        return False, obstacle.said, [obstacle, *_others(facts, one, push)]
+    obstacles = list(_obstacles(facts, one))
+    if facts.message is not None and not obstacles:
+        obstacles = [_not_planned(facts.message)]
     if obstacles:
         return False, obstacles[0].said, obstacles
     return True, "a push would be delivered", []
 
 
-def _of_waiting(evidence: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
+def _of_waiting(facts: Evidence, one: DeviceEvidence) -> tuple[bool | None, str, list[Obstacle]]:
     waiting = one.waiting
-    obstacles = list(_obstacles(evidence, one))
+    obstacles = list(_obstacles(facts, one))
     if waiting is not None and waiting.parked:
         return (
             False,
@@ -86,10 +86,10 @@ _OF_SKIPS = {
 def _of_push(push: Push) -> Obstacle:
     changes = _OF_SKIPS if push.ending == "skipped" else _OF_ENDINGS
     kind = push.reason if push.ending == "skipped" else push.ending
-    return Obstacle(ended(push), changes.get(kind) or _fix_for(push))
+    return Obstacle(ended(push), changes.get(kind) or _mended(push))
 
 
-def _fix_for(push: Push) -> str:
+def _mended(push: Push) -> str:
     match push.reason:
         case "template":
             return f"set the missing value: {push.detail}"
@@ -98,17 +98,17 @@ def _fix_for(push: Push) -> str:
     return f"fix the message, which the push service rejected: {push.provider_reason or push.detail or push.reason}"
 
 
-def _others(evidence: Evidence, one: DeviceEvidence, push: Push) -> list[Obstacle]:
+def _others(facts: Evidence, one: DeviceEvidence, push: Push) -> list[Obstacle]:
     """Obstacles that exist now, besides the one that stopped the push."""
     known = {_OF_SKIPS.get(push.reason)}
     if push.ending == "bounced":
         known.add(REMEDIES[SkipReason.SUPPRESSED])
-    return [obstacle for obstacle in _obstacles(evidence, one) if obstacle.change not in known]
+    return [obstacle for obstacle in _obstacles(facts, one) if obstacle.change not in known]
 
 
-def _obstacles(evidence: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
+def _obstacles(facts: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
     """All obstacles that exist now, in order."""
-    device, message = one.device, evidence.message
+    device, message = one.device, facts.message
     if device is None:
         yield _skip(SkipReason.DELETED, "the device was deleted")
         return
@@ -117,7 +117,7 @@ def _obstacles(evidence: Evidence, one: DeviceEvidence) -> Iterator[Obstacle]:
             f"not in the audience: {one.clause}",
             f"make the device match {one.clause}, or change the audience",
         )
-    for reason in skip_reasons(device_for(evidence.person, device), message):
+    for reason in skip_reasons(device_for(facts.person, device), message):
         yield _skip(reason, _said(reason, device))
     yield from _in_the_message(message)
     if isinstance(one.route, NoRoute):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from pushkeeper.core.broadcasts.schedule import canonical_zone
 from pushkeeper.core.delivery.device_status import LastStatus
 from pushkeeper.core.delivery.eligibility import SkipReason, preferences, respects, skip_reasons
-from pushkeeper.core.explain.evidence import EligibilityDevice, NoRoute, StepName, TraceStep
+from pushkeeper.core.explain.facts import EligibilityDevice, NoRoute, StepName, TraceStep
 from pushkeeper.core.identity import cio_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pushkeeper.core.explain.evidence import (
+    from pushkeeper.core.explain.facts import (
         Broadcast,
         Device,
         DeviceEvidence,
@@ -45,18 +45,18 @@ PREFERENCES = {
 }
 
 
-def of_person(evidence: Evidence) -> tuple[TraceStep, ...]:
+def of_person(facts: Evidence) -> tuple[TraceStep, ...]:
     """The checks that apply to all of the person's devices."""
-    person = evidence.person
+    person = facts.person
     if person is None:
         return (TraceStep(step=StepName.KNOWN, so=False, said="no person with this identifier"),)
     known_by = ", ".join(f"{kind} {value}" for kind, value in person.known_by.items())
     known = TraceStep(step=StepName.KNOWN, so=True, said=f"Person found: {known_by}", at=person.created_at)
-    return (known, *_of_broadcast(evidence))
+    return (known, *_of_broadcast(facts))
 
 
-def _of_broadcast(evidence: Evidence) -> Iterator[TraceStep]:
-    message = evidence.message
+def _of_broadcast(facts: Evidence) -> Iterator[TraceStep]:
+    message = facts.message
     broadcast = None if message is None else message.broadcast
     if broadcast is None:
         return
@@ -73,17 +73,17 @@ def _of_broadcast(evidence: Evidence) -> Iterator[TraceStep]:
         yield TraceStep(step=StepName.PLAN, so=True, said=f"{about} started", at=broadcast.started_at)
 
 
-def of_device(evidence: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
+def of_device(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
     """The checks of one device, in order."""
     yield _known(one)
-    if evidence.message is not None and evidence.message.broadcast is not None:
-        yield _audience(evidence.message.broadcast, one)
-    yield from _owners(evidence, one)
+    if facts.message is not None and facts.message.broadcast is not None:
+        yield _audience(facts.message.broadcast, one)
+    yield from _owners(facts, one)
     if one.device is not None:
         yield _status(one, one.device)
-        yield from _preferences(evidence, one.device)
-        if evidence.message is not None and evidence.message.content is not None:
-            yield _content(evidence, one.device)
+        yield from _preferences(facts, one.device)
+        if facts.message is not None and facts.message.content is not None:
+            yield _content(facts, one.device)
         yield _route(one)
     if facts.pause is not None and (one.push is None or one.waiting is not None):
         said = with_reason("all sending of the workspace is paused", facts.pause.reason)
@@ -125,7 +125,7 @@ def _audience(broadcast: Broadcast, one: DeviceEvidence) -> TraceStep:
     return TraceStep(step=StepName.AUDIENCE, so=True, said="matches the audience now")
 
 
-def _owners(evidence: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
+def _owners(facts: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
     for line in reversed(one.history):
         if line.event in {"registered", "imported", "moved", "deleted", "merged"}:
             yield TraceStep(
@@ -135,7 +135,7 @@ def _owners(evidence: Evidence, one: DeviceEvidence) -> Iterator[TraceStep]:
                 at=line.at,
                 facts={"from": _shown(line.from_person), "to": _shown(line.to_person)},
             )
-    person, device = evidence.person, one.device
+    person, device = facts.person, one.device
     if person is None or device is None:
         return
     theirs = device.person_id == person.person_id
@@ -187,9 +187,9 @@ def _told(line: HistoryEvent) -> dict[str, object]:
     }
 
 
-def _preferences(evidence: Evidence, device: Device) -> Iterator[TraceStep]:
-    for reason in preferences(device_for(evidence.person, device)):
-        respected = respects(evidence.message, reason)
+def _preferences(facts: Evidence, device: Device) -> Iterator[TraceStep]:
+    for reason in preferences(device_for(facts.person, device)):
+        respected = respects(facts.message, reason)
         said = PREFERENCES[reason]
         yield TraceStep(
             step=StepName.PREFERENCE,
@@ -211,8 +211,8 @@ def device_for(person: Person | None, device: Device) -> EligibilityDevice:
     )
 
 
-def _content(evidence: Evidence, device: Device) -> TraceStep:
-    against = _FOR_PLATFORM.intersection(skip_reasons(device_for(evidence.person, device), evidence.message))
+def _content(facts: Evidence, device: Device) -> TraceStep:
+    against = _FOR_PLATFORM.intersection(skip_reasons(device_for(facts.person, device), facts.message))
     said = "no content for this platform" if against else "Message has content for this platform"
     return TraceStep(step=StepName.CONTENT, so=not against, said=said)
 
@@ -247,9 +247,9 @@ def _zone(broadcast: Broadcast, one: DeviceEvidence) -> Iterator[TraceStep]:
     yield TraceStep(step=StepName.PLAN, so=None, said=said, facts=facts)
 
 
-def _plan(evidence: Evidence, one: DeviceEvidence) -> TraceStep:
+def _plan(facts: Evidence, one: DeviceEvidence) -> TraceStep:
     if one.waiting is not None:
-        return _in_queue(evidence, one.waiting)
+        return _in_queue(facts, one.waiting)
     if one.push is not None:
         said = "Processed for this device"
         return TraceStep(step=StepName.PLAN, so=None, said=said, at=one.push.settled_at)
@@ -258,14 +258,14 @@ def _plan(evidence: Evidence, one: DeviceEvidence) -> TraceStep:
     return TraceStep(step=StepName.PLAN, so=False, said="not planned for this device")
 
 
-def _in_queue(evidence: Evidence, waiting: QueuedPush) -> TraceStep:
+def _in_queue(facts: Evidence, waiting: QueuedPush) -> TraceStep:
     if waiting.parked:
         return TraceStep(
             step=StepName.PLAN, so=False, said="on hold until it is started or resumed", at=waiting.due_at
         )
     if waiting.claimed:
         return TraceStep(step=StepName.PLAN, so=None, said="Being sent", at=waiting.due_at)
-    when = "due since" if waiting.due_at <= evidence.now else "due at"
+    when = "due since" if waiting.due_at <= facts.now else "due at"
     return TraceStep(step=StepName.PLAN, so=None, said=f"Queued, {when} this time", at=waiting.due_at)
 
 

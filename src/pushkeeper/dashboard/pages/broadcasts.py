@@ -197,7 +197,7 @@ class _Broadcasts:
         return page(request, "broadcast.html", **facts, said=said)
 
     async def live(self, request: PageRequest) -> Response:
-        """Live progress of a broadcast; after a change of `state` it only reports that change."""
+        """How it goes, as it goes; once it stands otherwise than the page has it (`state`), that and no more."""
         number = request.number("broadcast", "broadcast")
         await self._room.one(request.workspace_id, number)
 
@@ -312,7 +312,7 @@ async def under_way(context: Context, workspace: WorkspaceId) -> list[BroadcastS
 
 
 def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
-    """Outcomes over time, as the series of a chart: a bar per minute, or as many as fit."""
+    """What came of pushes over time, as the series of a chart: a bar for each minute, or as many as are to be seen."""
     if not minutes:
         return {"at": [], "series": [], "step_min": 1}
     first, last = (_minute(one.minute) for one in (minutes[0], minutes[-1]))
@@ -335,19 +335,19 @@ def _minute(at: datetime) -> int:
     return int(at.timestamp()) // 60
 
 
-def _details(status: BroadcastStatus) -> dict[int, list[FailureDetail]]:
+def _details(standing: BroadcastStatus) -> dict[int, list[FailureDetail]]:
     """The details of failures by the place of the first outcome with their reason, so that none is shown twice."""
     found: dict[int, list[FailureDetail]] = {}
     shown: set[str] = set()
-    for place, tally in enumerate(status.tallies):
+    for place, tally in enumerate(standing.tallies):
         if tally.ending == "failed" and tally.reason not in shown:
             shown.add(tally.reason)
-            found[place] = [one for one in status.details if one.reason == tally.reason]
+            found[place] = [one for one in standing.details if one.reason == tally.reason]
     return found
 
 
-def _facts(status: BroadcastStatus) -> dict[str, Any]:
-    """The values for the page of a broadcast."""
+def _facts(standing: BroadcastStatus) -> dict[str, Any]:
+    """What the page of a broadcast shows of how it stands."""
     broadcast, progress = standing.broadcast, standing.progress
     summary = standing.summary
     results = summary.results

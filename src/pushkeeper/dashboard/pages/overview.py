@@ -159,10 +159,10 @@ def _version(count: DeviceCount) -> str:
     return f"{labels.platform(count.platform)} {count.app_version or 'unknown'}"
 
 
-def _bars(counts: WorkspaceCounts, name: Callable[[DeviceCount], str]) -> list[Bar]:
+def _bars(standing: WorkspaceCounts, name: Callable[[DeviceCount], str]) -> list[Bar]:
     """Devices by what they are called, the most frequent first."""
     found: dict[str, dict[str, int]] = {}
-    for count in counts.devices:
+    for count in standing.devices:
         by_status = found.setdefault(name(count), {})
         by_status[count.status] = by_status.get(count.status, 0) + count.devices
     return sorted((Bar(*one) for one in found.items()), key=lambda bar: -bar.devices)

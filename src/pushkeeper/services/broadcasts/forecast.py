@@ -1,4 +1,4 @@
-"""Estimates of broadcasts before they are sent, computed by workers."""
+"""Estimates: what is to be expected of a broadcast before it is sent, counted by workers."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ class Estimates:
         await self._database.of(workspace).in_transaction(work)
 
     async def make_now(self, workspace: WorkspaceId, broadcast_id: int) -> Preflight | None:
-        """Compute and save the estimate of a broadcast at once, even if a worker does so too; None when it takes too long.
+        """Make the estimate of a broadcast at once and save it, whoever else makes it; None when it takes too long.
 
         Raises:
             BadRequest: its saved audience does not exist any more.
             NotFound: the broadcast does not exist.
-            TooManyRequests: too many audiences are being counted already.
+            TooManyRequests: the database counts too many audiences already.
         """
         broadcast, now = await broadcasts.one(self._database, workspace, broadcast_id), datetime.now(UTC)
         if broadcast is None:
@@ -118,21 +118,21 @@ class Estimates:
             TooSlow: its audience cannot be counted within a minute.
         """
         workspace, broadcast_id = broadcast.workspace_id, broadcast.broadcast_id
-        targeting = await audience_of(self._database, workspace, broadcast)
+        whom = await audience_of(self._database, workspace, broadcast)
         zone = broadcast.schedule.time_zone if broadcast.schedule.by_zone else None
         asks = rules_of(broadcast)
         kinds = await forecasts.kinds(
             self._database,
             workspace,
             broadcast_id,
-            targeting,
+            whom,
             asks,
             by_zone=zone is not None,
         )
         unknown_zones = {}
         if any(kind.zone is ZoneState.UNKNOWN for kind in kinds):
-            unknown_zones = await forecasts.unknown_zones(self._database, workspace, broadcast_id, targeting)
-        people = await forecasts.people(self._database, workspace, broadcast_id, targeting)
+            unknown_zones = await forecasts.unknown_zones(self._database, workspace, broadcast_id, whom)
+        people = await forecasts.people(self._database, workspace, broadcast_id, whom)
         facts = ForecastInput(
             at=datetime.now(UTC),
             people=people,
@@ -145,7 +145,7 @@ class Estimates:
             unknown_zones=unknown_zones,
             rendering=await self._render_checks.check(broadcast, whom),
         )
-        return forecast.estimate_of(broadcast.content, facts)
+        return forecast.foresee(broadcast.content, facts)
 
     async def unrenderable(
         self, workspace: WorkspaceId, broadcast_id: int, *, after: DeviceId
@@ -166,7 +166,7 @@ class Estimates:
     async def _routes(
         self, workspace: WorkspaceId, kinds: Sequence[DeviceGroup]
     ) -> dict[tuple[Platform, str, str, TokenShape], RouteState]:
-        """The route of each kind of device."""
+        """The route of each kind of device, as it stands."""
         ways = await routes.of_workspaces(self._database, [workspace])
         found: dict[tuple[Platform, str, str, TokenShape], RouteState] = {}
         for address in {Address(kind.platform, kind.app, kind.environment, kind.shape) for kind in kinds}:

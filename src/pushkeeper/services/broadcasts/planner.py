@@ -1,4 +1,4 @@
-"""Planning: any worker cuts due broadcasts into batches, page by page."""
+"""Planning: broadcasts whose hour has come are cut into batches, page by page, by whoever gets to it."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Planning:
         """Plan the next page of a broadcast that is claimed; `ClaimLost` where it was cancelled or paused meanwhile.
 
         Raises:
-            BadRequest: something that it names was deleted.
-            TooSlow: finding its recipients takes too long.
+            BadRequest: what it names is not there any more.
+            TooSlow: the database takes too long to find whom it goes to.
         """
         await self._database.know(claim.workspace_id)
         lanes = await self._lanes_of(claim)
@@ -111,10 +111,10 @@ class _Lanes:
 
 
 async def _begin(connection: Connection, broadcast: Broadcast) -> Broadcast:
-    """Create its message, and fix what all pages must share: the definitions of its audiences.
+    """Make its message, and fix what is to be the same for all pages: what audiences mean.
 
-    The message gets its ID only now: pushes are in the partition of the ID's day, and are retained like others sent
-    on that day.
+    The message has its id from now and not before: pushes are in the partition of the day that the id is of, and are kept
+    as long as others that are sent on that day.
     """
     saved = await _definitions(connection, broadcast)
     message_id = messages.new_id()
@@ -129,7 +129,7 @@ def _plan_of(broadcast: Broadcast, lanes: _Lanes) -> Plan:
     assert broadcast.message_id is not None  # noqa: S101 - it has begun
     per_s = broadcast.per_s
     due_at = broadcast.pass_at or datetime.now(UTC)
-    targeting = Targeting(
+    whom = Targeting(
         now=broadcast.started_at or due_at,
         node=_node(broadcast),
         unit=broadcast.unit,
@@ -141,7 +141,7 @@ def _plan_of(broadcast: Broadcast, lanes: _Lanes) -> Plan:
     return Plan(
         workspace_id=broadcast.workspace_id,
         message_id=broadcast.message_id,
-        targeting=targeting,
+        whom=whom,
         priority=PRIORITY,
         due_at=due_at if per_s is None else max(due_at, broadcast.free_at),
         lanes=lanes.known,
@@ -184,7 +184,7 @@ def _page_size(broadcast: Broadcast, plan: Plan) -> int:
 
 
 def _node(broadcast: Broadcast) -> Node | None:
-    """The audience as it was when planning began; BadFilter if it is invalid."""
+    """The audience as it was when planning began; BadFilter when it is none."""
     if broadcast.audience is None:
         return None
     saved = {
@@ -195,10 +195,10 @@ def _node(broadcast: Broadcast) -> Node | None:
 
 
 async def _definitions(connection: Connection, broadcast: Broadcast) -> dict[str, Any]:
-    """The saved audiences that a broadcast's audience refers to, by number, as they are now.
+    """The saved audiences that a broadcast's own leads to, by number, as they are now.
 
     Raises:
-        BadRequest: it refers to a deleted segment.
+        BadRequest: it leads to a segment that there is not any more.
     """
     if broadcast.audience is None:
         return {}

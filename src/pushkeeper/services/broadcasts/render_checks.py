@@ -165,7 +165,7 @@ class RenderChecks:
             return None
         if not isinstance(said, Rendered):
             return said.reason
-        if not said.content.says_something_to(platform):
+        if not said.content.has_content_for(platform):
             return _EMPTY
         try:
             for provider, check in self._checks.get(platform, {}).items():
@@ -179,4 +179,4 @@ class RenderChecks:
 
 def _addressed(broadcast: Broadcast, rows: Sequence[ReachableDevice]) -> list[ReachableDevice]:
     """Those of platforms that it has content for; the others are skipped, which is no error."""
-    return [row for row in rows if broadcast.content.says_something_to(row.platform)]
+    return [row for row in rows if broadcast.content.has_content_for(row.platform)]

@@ -81,14 +81,14 @@ class Broadcasts:
     async def create(
         self, entry: AuditEntry, workspace: WorkspaceId, request: BroadcastRequest, *, start: bool = False
     ) -> Broadcast:
-        """Create a broadcast, a draft unless it is to `start`, and request its estimate; repeats return the one with the same idempotency key.
+        """Create a broadcast, a draft unless it is to `start`, and request its estimate; one of the same idempotency key is returned.
 
         Raises:
-            BadRequest: the content is empty, no valid Liquid, or a provider would reject it; the audience is no valid
-                filter; a listed person does not exist.
-            Conflict: its idempotency key was used for a different request.
+            BadRequest: the content says nothing, is not Liquid, or a provider would refuse it; the audience is no filter;
+                somebody named is nobody here.
+            Conflict: its idempotency key was used for something else.
             Forbidden: the workspace has no credentials to send with.
-            NotFound: the broadcast's template does not exist.
+            NotFound: there is no template of a broadcast of this number.
         """
         checked = await self._creation.check(workspace, request)
 
@@ -333,7 +333,7 @@ class Broadcasts:
 
     @audited("broadcast.cancel", "broadcast_id")
     async def cancel(self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
-        """Cancel it: no more pushes leave, and every planned device gets a record that says so.
+        """End it: nothing more of it leaves, and for each device that was planned there is a record that says so.
 
         Raises:
             Conflict: it is over already.

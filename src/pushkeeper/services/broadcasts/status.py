@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushkeeper.core.broadcasts import progress
 from pushkeeper.store.broadcasts.broadcasts import BroadcastState
 
 if TYPE_CHECKING:
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastStatus:
-    """The status of a broadcast: progress, results, and what it waits for.
+    """How a broadcast does: how far it has come, what came of it, and what it waits for.
 
     Attributes:
         summary: its status and results.
         details: the most frequent details of failed pushes, by reason.
-        lacks_worker: its estimate is pending, and no worker is running.
+        lacks_worker: its estimate is to be made, and no worker is alive that could.
     """
 
     broadcast: Broadcast
@@ -37,7 +36,7 @@ class BroadcastStatus:
 
     @property
     def compared(self) -> dict[str, Any] | None:
-        """Accepted pushes beside the estimate, once it is sent; None before, or without an estimate."""
+        """What was accepted beside what was foreseen, once all of it is sent; None where it never was, or nothing was."""
         foreseen = (self.broadcast.preflight or {}).get("accepted")
         is_sent = self.broadcast.state is BroadcastState.PLANNED and self.broadcast.is_over
         if foreseen is None or not is_sent or self.broadcast.dry_run:
@@ -48,19 +47,3 @@ class BroadcastStatus:
             "foreseen": foreseen,
             "within": foreseen["least"] <= accepted <= foreseen["most"],
         }
-
-
-def estimated_devices(broadcast: Broadcast) -> int | None:
-    """Devices in the audience by the estimate; None without one."""
-    return (broadcast.preflight or {}).get("devices")
-
-
-def size_of(broadcast: Broadcast) -> tuple[int, bool]:
-    """The number of devices of a broadcast that was started, and whether it is exact."""
-    return progress.size(
-        planned=broadcast.devices,
-        all_planned=broadcast.state not in TO_BE_PLANNED,
-        last_device=broadcast.last_device,
-        parts=len(broadcast.passes),
-        estimated=estimated_devices(broadcast),
-    )

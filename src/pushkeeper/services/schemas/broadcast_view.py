@@ -182,19 +182,19 @@ class BroadcastView(View, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def of_standing(cls, status: BroadcastStatus) -> Self:
-        """With progress, results, and the comparison with the estimate."""
+    def of_standing(cls, standing: BroadcastStatus) -> Self:
+        """With how far it has come, what came of it, and whether that is what was expected."""
         endings = Counter[str]()
-        for tally in status.tallies:
+        for tally in standing.tallies:
             endings[tally.ending] += tally.pushes
         return msgspec.structs.replace(
             cls.of(standing.summary),
             platforms={name: ResultsView.of(one) for name, one in standing.summary.platforms.items()},
             progress=msgspec.to_builtins(standing.progress),
             endings=dict(endings),
-            results=msgspec.to_builtins(list(status.tallies)),
-            waiting=msgspec.to_builtins(list(status.waiting)),
-            compared=status.compared,
+            results=msgspec.to_builtins(list(standing.tallies)),
+            waiting=msgspec.to_builtins(list(standing.waiting)),
+            compared=standing.compared,
         )
 
 
@@ -221,12 +221,12 @@ class PlatformPreviewView(View, frozen=True, kw_only=True):
     problem: str | None
 
     @classmethod
-    def of(cls, preview: PlatformPreview) -> Self:
+    def of(cls, said: PlatformPreview) -> Self:
         return cls(
-            platform=preview.platform,
-            to=None if preview.to is None else DeviceView.of(preview.to.device),
-            content=None if preview.content is None else ContentView.of_content(preview.content),
-            problem=preview.problem or None,
+            platform=said.platform,
+            to=None if said.to is None else DeviceView.of(said.to.device),
+            content=None if said.content is None else ContentView.of_content(said.content),
+            problem=said.problem or None,
         )
 
 

@@ -52,7 +52,7 @@ class NamedWorkspace(Workspace):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkspaceFacts:
+class WorkspaceRecord:
     """A workspace and how much it holds: now, or when it was counted."""
 
     workspace_id: WorkspaceId

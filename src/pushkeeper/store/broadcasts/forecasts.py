@@ -1,4 +1,4 @@
-"""Forecasts: an audience by what decides about reaching its devices, and outcomes of past pushes."""
+"""Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def kinds(
     database: Database,
     workspace: WorkspaceId,
     broadcast_id: int,
-    targeting: Targeting,
+    whom: Targeting,
     asks: SendRules,
     *,
     by_zone: bool,
@@ -108,32 +108,32 @@ def _asks(asks: SendRules) -> str:
 
 
 async def unknown_zones(
-    database: Database, workspace: WorkspaceId, broadcast_id: int, targeting: Targeting
+    database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Targeting
 ) -> dict[str, int]:
     """The most frequent values of unknown time zones among an audience's devices, with their counts.
 
     Raises:
         TooSlow: it takes longer than a minute.
     """
-    query, parameters = _query(SQL["unknown_zones"], targeting, by_zone=True)
+    query, parameters = _query(SQL["unknown_zones"], whom, by_zone=True)
     rows = await database.survey(query, workspace, broadcast_id, *parameters)
     return {row["zone"]: row["devices"] for row in rows}
 
 
-async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, targeting: Targeting) -> int:
+async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, whom: Targeting) -> int:
     """How many people have devices of an audience.
 
     Raises:
         TooSlow: it takes longer than a minute.
     """
-    query, parameters = _query(SQL["people"], targeting)
+    query, parameters = _query(SQL["people"], whom)
     [row] = await database.survey(query, workspace, broadcast_id, *parameters)
     found: int = row["people"]
     return found
 
 
 async def history(database: Database, workspace: WorkspaceId) -> list[DailyOutcomes]:
-    """Outcomes of a workspace's pushes in the last ninety days."""
+    """What came of a workspace's pushes in the last ninety days."""
     rows = await database.reading(workspace).rows(SQL["history"], workspace, HISTORY_DAYS)
     return [
         day
@@ -148,13 +148,11 @@ async def fastest_per_s(database: Database, workspace: WorkspaceId) -> float | N
     return None if not found else found / 60
 
 
-def _query(text: str, targeting: Targeting, *, by_zone: bool = False) -> tuple[str, list[object]]:
-    conditions = planning.conditions(targeting, first=3)
+def _query(text: str, whom: Targeting, *, by_zone: bool = False) -> tuple[str, list[object]]:
+    conditions = planning.conditions(whom, first=3)
     zone = "'known'"
     if by_zone:
         zone = _ZONE.replace("{zones}", conditions.parameter(planning.zone_keys(), "text[]"))
     query = text.replace("{zone}", zone).replace("{said}", planning.ZONE)
-    query = query.replace("{listed}", _LISTED if targeting.listed else "").replace(
-        "{condition}", conditions.sql
-    )
+    query = query.replace("{listed}", _LISTED if whom.listed else "").replace("{condition}", conditions.sql)
     return query, conditions.parameters

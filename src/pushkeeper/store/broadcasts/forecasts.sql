@@ -1,4 +1,4 @@
--- Forecasts: an audience by what decides about reaching its devices, and outcomes of past pushes.
+-- Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before.
 
 -- name: kinds
 -- An audience's devices, counted by kind.
@@ -47,7 +47,7 @@ from (
 ) g;
 
 -- name: history
--- Outcomes of a workspace's pushes, by day, platform and time since the devices were used.
+-- What came of a workspace's pushes, day by day, by platform and by how long ago devices were used.
 select day, platform, seen::int, ending, sum(pushes)::bigint as pushes
 from push_days
 where workspace_id = $1 and day >= (now() at time zone 'utc')::date - $2::int and ending in ('accepted', 'bounced')

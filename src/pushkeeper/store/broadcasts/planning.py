@@ -33,7 +33,7 @@ ZONE = "coalesce(d.attributes ->> 'timezone', p.attributes ->> 'timezone')"
 ZONE_KEY = f"lower(replace(btrim({ZONE}, e{ZONE_BLANKS!r}), ' ', '_') collate \"C\")"
 _PEOPLE = "join people p using (workspace_id, person_id)"
 _FIRST = 14  # the parameters before it are the page's own
-# Devices planned in an earlier pass: they are in a batch, or have a push, or a rejection on hold.
+# What was planned for another moment: it is in a batch, or has its push, or a verdict that is held.
 _NOT_YET = (
     (
         "not exists (select from pushes x where x.workspace_id = $1 and x.message_day = {day} "
@@ -58,7 +58,7 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientFile:
-    """A recipient file of a broadcast; unknown people are skipped, or reject the whole file."""
+    """A file that names the people of a broadcast; whoever of them is not known is left out, or refuses all of it."""
 
     broadcast_id: int
     url: str
@@ -90,18 +90,18 @@ class Targeting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A page to cut into batches.
+    """What is to be cut into batches.
 
     Attributes:
-        priority: 0 is sent first.
-        due_at: of the first batch; with `per_s`, the others follow at that rate, otherwise all are due at once.
-        lanes: the route of each kind of device; None: no route.
+        priority: 0 goes before all others.
+        due_at: of the first batch; with `per_s`, the others follow at that rate, and else are due with it.
+        lanes: which route each kind of device is for; None: there is none.
         size: devices of a batch.
     """
 
     workspace_id: WorkspaceId
     message_id: UUID
-    targeting: Targeting
+    whom: Targeting
     priority: int
     due_at: datetime
     lanes: Mapping[Address, RouteId | None]
@@ -128,9 +128,9 @@ class Conditions:
     def sql(self) -> str:
         return " and ".join(self.written) or "true"
 
-    def add_node(self, node: Node, targeting: Targeting) -> None:
+    def add_node(self, node: Node, whom: Targeting) -> None:
         first = self.first + len(self.parameters)
-        where = filter_sql.condition(node, first=first, now=targeting.now, unit=targeting.unit)
+        where = filter_sql.condition(node, first=first, now=whom.now, unit=whom.unit)
         self.written.append(where.sql)
         self.parameters += where.parameters
         self.of_people = self.of_people or where.of_people
@@ -153,17 +153,17 @@ def zone_keys() -> list[str]:
     return sorted(map(zone_key, zones()))
 
 
-def conditions(targeting: Targeting, *, first: int) -> Conditions:
-    """The SQL condition for the devices; callers join the listed people."""
+def conditions(whom: Targeting, *, first: int) -> Conditions:
+    """Which devices are meant, in SQL; who is listed is joined to it by whoever asks."""
     made = Conditions(first)
-    if targeting.node is not None:
-        made.add_node(targeting.node, targeting)
-    if targeting.device_ids is not None:
-        made.written.append(f"d.device_id = any ({made.parameter(list(targeting.device_ids), 'bytea[]')})")
-    if targeting.part is not None and targeting.part.zones is not None:
-        made.add_zones(targeting.part.zones, targeting.zone)
-    if targeting.again is not None:
-        day = made.parameter(targeting.again, "date")
+    if whom.node is not None:
+        made.add_node(whom.node, whom)
+    if whom.device_ids is not None:
+        made.written.append(f"d.device_id = any ({made.parameter(list(whom.device_ids), 'bytea[]')})")
+    if whom.part is not None and whom.part.zones is not None:
+        made.add_zones(whom.part.zones, whom.zone)
+    if whom.again is not None:
+        day = made.parameter(whom.again, "date")
         made.written += [condition.format(day=day) for condition in _NOT_YET]
     return made
 
@@ -187,7 +187,7 @@ async def file(connection: Connection, claim: Claim) -> RecipientFile:
 async def begin(
     connection: Connection, broadcast: Broadcast, message_id: UUID, saved: dict[str, Any], lives: timedelta
 ) -> None:
-    """Create the message of a broadcast with its lifetime, and fix the saved audiences."""
+    """Make the message of a broadcast, which lives so long from now, and fix the saved audiences as they are."""
     await connection.execute(
         *SQL.bind(
             "begin",
@@ -206,12 +206,12 @@ def _key(broadcast: Broadcast) -> tuple[WorkspaceId, int]:
 
 
 class Page(NamedTuple):
-    """The result of planning a page.
+    """What a page came to.
 
     Attributes:
-        last: the device or person after which the next page starts; None after the last page.
-        devices: the number of devices in it.
-        unknown: kinds of device that are missing in `lanes`: nothing was cut then.
+        last: the device or the person that the next page goes on after; None where there is nothing more.
+        devices: how many there are in it.
+        unknown: kinds of device in it that the plan has no lane for, nor says that there is none: nothing was cut then.
     """
 
     last: Any
@@ -229,7 +229,7 @@ def _address(platform: str, app: str, environment: str, shape: str) -> Address:
 
 async def devices(connection: Connection, plan: Plan, *, after: DeviceId, page: int) -> Page:
     """Cut the next page of a workspace's devices into batches."""
-    where = conditions(plan.targeting, first=_FIRST)
+    where = conditions(plan.whom, first=_FIRST)
     query = SQL["devices"].replace("{people}", _PEOPLE if where.of_people else "")
     row = await connection.fetchrow(
         query.replace("{condition}", where.sql), *_arguments(plan, after, page), *where.parameters
@@ -240,7 +240,7 @@ async def devices(connection: Connection, plan: Plan, *, after: DeviceId, page: 
 
 async def listed(connection: Connection, plan: Plan, *, after: PersonId, page: int) -> Page:
     """Cut the devices of the next people who are named for a broadcast into batches."""
-    where = conditions(plan.targeting, first=_FIRST)
+    where = conditions(plan.whom, first=_FIRST)
     query = SQL["listed"].replace("{condition}", where.sql)
     row = await connection.fetchrow(query, *_arguments(plan, after, page), *where.parameters)
     assert row is not None  # noqa: S101 - an aggregate has a row
@@ -289,7 +289,7 @@ async def next_pass(connection: Connection, broadcast: Broadcast, at: datetime) 
 
 
 async def fetched(connection: Connection, claim: Claim) -> None:
-    """The people of the file are listed: planners are notified at the commit."""
+    """Those named in the file are listed: whoever plans hears of it at the commit."""
     await connection.execute(SQL["fetched"], *claim.row)
     await connection.execute(f"notify {PLAN_CHANNEL}")
 

@@ -128,7 +128,7 @@ async def _to_many(
     database: Database, workspace: WorkspaceId, wanted: MessagesFilter, *, after: UUID, limit: int
 ) -> pagination.Page[ShownMessage, UUID]:
     """Those to many are few, and have a table of their own by which they are found."""
-    found = await database.of(workspace).rows_planned_anew(
+    found = await database.of(workspace).rows_with_custom_plan(
         SQL["to_many"], workspace, after, limit, wanted.template_id, wanted.until, wanted.metric
     )
     some = [_message(database, workspace, row) for row in found]

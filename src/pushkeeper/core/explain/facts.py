@@ -19,13 +19,13 @@ class StepName(StrEnum):
     KNOWN = "known"  # whether the person and the device are there
     AUDIENCE = "audience"  # whether the message was for them
     OWNER = "owner"  # whose the device is, and was
-    STATUS = "status"  # the push service's last response, and the resulting status
-    PREFERENCE = "preference"  # the preferences of the person and the phone
+    STATUS = "status"  # what the push service last said of it, and which pushes made that
+    PREFERENCE = "preference"  # what the person and the phone say of pushes
     CONTENT = "content"  # whether the message says something to it
-    ROUTE = "route"  # whether there is a route, and whether it works
+    ROUTE = "route"  # whether there is a way to it, and whether that is well
     PLAN = "plan"  # whether the message came to it, and when it is due
-    ATTEMPTS = "attempts"  # the request and response of the push service
-    REPORTS = "reports"  # what the app reported
+    ATTEMPTS = "attempts"  # what the push service was asked and answered
+    REPORTS = "reports"  # what the app told of it
 
 
 class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """The person: their identifiers and preferences."""
+    """Who it is about, by what they are known by, and what they say of messages and of pushes."""
 
     person_id: PersonId
     known_by: Mapping[str, str]
@@ -91,7 +91,7 @@ class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of the message at the device, with the provider's own words."""
+    """What came of the message at the device, with the push service's own words."""
 
     ending: str
     reason: str
@@ -114,7 +114,7 @@ class QueuedPush(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """The device's route, and whether it works."""
+    """The way to the device, and whether it is well."""
 
     name: str
     accepted_at: datetime | None
@@ -185,14 +185,14 @@ class EligibilityDevice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about one device and the message.
+    """What is known of one device and the message.
 
     Attributes:
-        device: None when it is deleted.
+        device: None when it is gone.
         history: the newest first.
-        clause: the part of the audience's filter that does not match now; None if it matches, or there is no filter.
-        held: why the provider's rejection is on hold.
-        reports: when the app first reported each metric.
+        clause: what of the audience's filter is not true of it now; None when all is, or there is no filter.
+        held: why the push service's refusal is not believed yet.
+        reports: when the app first told of each metric.
         zone: the time zone of the device, else of its person; None if neither has one.
     """
 
@@ -216,7 +216,7 @@ class SendingPause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known. `person` is None when nobody has that identifier, or the device has no owner."""
+    """All that is known. `person` is whom it is about; None when nobody has that name, or the device is nobody's."""
 
     now: datetime
     person: Person | None
