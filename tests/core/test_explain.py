@@ -141,7 +141,7 @@ def test_a_held_refusal_is_open():
         ({"parked": True}, False),
     ],
 )
-def test_what_waits_is_open_unless_somebody_holds_it(waiting, got):
+def test_a_queued_push_is_open_unless_something_holds_it(waiting, got):
     usual = {"due_at": NOW, "parked": False, "claimed": False, "attempt": 0}
     assert asked(replace(ONE, waiting=QueuedPush(**{**usual, **waiting}))).got is got
 

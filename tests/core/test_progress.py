@@ -29,7 +29,7 @@ def going(**changes):
     return replace(GOING, audience=replace(AUDIENCE, **of_audience), **changes)
 
 
-def test_the_end_is_told_from_the_rate_of_late():
+def test_the_end_is_estimated_from_the_recent_rate():
     told = tell(GOING)
     assert (told.devices, told.exact, told.settled, told.remaining, told.per_s) == (
         1_000,
@@ -78,6 +78,6 @@ def test_no_bound_of_its_own_is_passed_and_what_is_due_later_is_waited_for():
         (3_600, NOW.replace(minute=1, second=0), 150.0),
     ],
 )
-def test_of_late_begins_with_a_minute_as_what_ended_is_counted_by_it(started_s_ago, begins, over_s):
+def test_the_recent_window_begins_with_a_full_minute(started_s_ago, begins, over_s):
     started_at = None if started_s_ago is None else NOW - timedelta(seconds=started_s_ago)
     assert lately(started_at, NOW) == (begins, over_s)

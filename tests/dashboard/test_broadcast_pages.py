@@ -417,7 +417,7 @@ async def test_a_link_brings_the_audience_along(operator: Browser, place: Place)
     assert typed(seen, "input", "filter").get("value") == 'platform = "ios"'
 
 
-async def test_what_came_of_it_is_a_file_too(
+async def test_the_results_are_a_file_too(
     site: Site, viewer: Browser, operator: Browser, place: Place
 ) -> None:
     number = number_of(await kept(operator, place))

@@ -20,7 +20,7 @@ STARTED_BY = {
     "cli/supervisor.py": "journey/test_processes.py::test_one_that_is_killed_is_missed_by_nobody_and_comes_back",
     "dashboard/ui/live.py": "dashboard/test_live.py::test_what_many_watch_is_asked_for_once",
     "web/request.py": "dashboard/test_live.py::test_it_ends_when_what_is_shown_cannot_be_had",
-    "dashboard/ui/undo_jobs.py": "dashboard/test_undo_page.py::test_what_was_cut_short_is_shown_as_far_as_it_came_and_gone_on_with",
+    "dashboard/ui/undo_jobs.py": "dashboard/test_undo_page.py::test_an_interrupted_revert_shows_its_progress_and_continues",
     "services/imports/batch.py": "services/test_imports.py::test_a_file_that_cannot_be_read_on_fails_by_its_line",
     "services/metrics_snapshot.py": "store/test_errors_aside.py::test_a_scrape_is_answered_whatever_the_database_says",
     "providers/fcm/access_tokens.py": "providers/test_fcm_access.py::test_whatever_goes_wrong_while_asking_is_an_answer_and_it_is_asked_again",

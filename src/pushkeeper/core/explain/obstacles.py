@@ -86,10 +86,10 @@ _OF_SKIPS = {
 def _of_push(push: Push) -> Obstacle:
     changes = _OF_SKIPS if push.ending == "skipped" else _OF_ENDINGS
     kind = push.reason if push.ending == "skipped" else push.ending
-    return Obstacle(ended(push), changes.get(kind) or _mended(push))
+    return Obstacle(ended(push), changes.get(kind) or _fix_for(push))
 
 
-def _mended(push: Push) -> str:
+def _fix_for(push: Push) -> str:
     match push.reason:
         case "template":
             return f"set the missing value: {push.detail}"
