@@ -23,16 +23,15 @@ from pushkeeper.simulator.profiles import FRIENDLY
 from pushkeeper.store.devices.devices import Registration
 from pushkeeper.store.people.people import PersonReference
 from support.engine import Engine, Tenant, engine, eventually
-from support.examples import devices
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pushkeeper.store.db.database import Database
 
-PHONES = devices(960)
+PHONES = 2_400
 HANDS = 16
-CALLS = PHONES * 5 // 4
+CALLS = 3_000
 BROADCASTS = 3
 # From a commit until a worker in the same event loop, busy with two thousand pushes a second, is notified. A push
 # that was forgotten somewhere would be seen seconds later: in a queue, in a lane, or behind another to the same
