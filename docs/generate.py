@@ -16,7 +16,7 @@ import click
 from benchmarks import model
 from docs.api_pages import api_page, customerio_page
 from pushkeeper import config, errors
-from pushkeeper.cli import main
+from pushkeeper.cli import commands_of, main
 from pushkeeper.core.delivery import decision_table, device_status, reason_codes
 from pushkeeper.core.delivery.device_status import DeviceState, LastStatus
 from pushkeeper.observability import metrics as told
@@ -138,8 +138,8 @@ def cli_page() -> str:
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
-        for name in sorted(command.commands):
-            yield from _commands(command.commands[name], f"{path} {name}")
+        for name, inner in commands_of(command).items():
+            yield from _commands(inner, f"{path} {name}")
     else:
         yield path, command
 

@@ -300,12 +300,21 @@ def _of_file(file: Path) -> dict[str, Any]:
     return {key: read(key, value, f"config file: {key}") for key, value in said.items()}
 
 
+# What commands read of the environment, and a service does not: which server and workspace they are about, and its keys.
+OF_COMMANDS = frozenset(
+    f"{_PREFIX}{name}"
+    for name in ("CONTEXT", "URL", "WORKSPACE", "SITE_ID", "API_KEY", "APP_API_KEY", "WRITE_KEY", "CA_FILE")
+)
+
+
 def _of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     said = {}
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX):
             continue
         key = variable.removeprefix(_PREFIX).lower()
+        if not text or variable in OF_COMMANDS:
+            continue
         if key not in _names():
             raise Misconfigured(f"{variable}: there is no such setting")
         said[key] = read(key, text, variable)

@@ -33,7 +33,7 @@ def test_every_command_has_help_that_says_what_it_does():
     for command in commands:
         helped = run(command, "--help")
         assert helped.returncode == 0
-        assert "--json" in helped.stdout or "Commands:" in helped.stdout
+        assert "--json" in helped.stdout or "Commands:" in helped.stdout or command == "completion"
 
 
 def test_serve_says_where_it_is(service):
@@ -162,8 +162,8 @@ def test_an_operator_pauses_a_route_and_lets_it_go_on(workspace):
     ]
     assert workspace.message(delivery)["failure_message"] == "on hold: maintenance"
     assert refusal("routes", "pause", name, *route)["code"] == "conflict"
-    assert answer("routes", "apply", name, *route) == {"route": name, "applied": 0}
-    assert answer("routes", "discard", name, *route) == {"route": name, "discarded": 0}
+    assert answer("routes", "apply", name, "--yes", *route) == {"route": name, "applied": 0}
+    assert answer("routes", "discard", name, "--yes", *route) == {"route": name, "discarded": 0}
     assert answer("routes", "resume", name, *route)["released"] == 1
     eventually(lambda: "sent" in workspace.message(delivery)["metrics"])
 

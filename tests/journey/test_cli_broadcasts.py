@@ -50,7 +50,7 @@ def test_a_broadcast_is_made_looked_at_started_and_followed_to_its_end(workspace
     assert f"Broadcast {number} is draft." in told  # the same, by its key
     assert f"pushkeeper broadcast start {number}" in told
     assert answer("broadcast", "preflight", number, *on)["preflight"]["reachable"] == 2
-    followed = run("broadcast", "start", number, "--follow", *on)
+    followed = run("broadcast", "start", number, "--follow", "--yes", *on)
     assert followed.returncode == 0, followed.stderr
     assert f"Broadcast {number} is sent: 2 of 2 processed." in followed.stdout
     status = answer("broadcast", "status", number, *on)["broadcast"]
@@ -69,7 +69,7 @@ def test_a_draft_is_changed_and_then_started(workspace, on, phones, tmp_path):
     assert "filter" in wrong["message"]
     more = tmp_path / "more.json"
     more.write_text(json.dumps({"content": {"title": "Hello"}, "audience": {"filter": "person.id = ben"}}))
-    changed = answer("broadcast", "change", number, "--from", more, "--start", *on)["broadcast"]
+    changed = answer("broadcast", "change", number, "--from", more, "--start", "--yes", *on)["broadcast"]
     assert changed["preflight"]["devices"] == 1
     _, pixel, other = phones
     [sent] = eventually(lambda: workspace.journal(other))
@@ -81,11 +81,11 @@ def test_a_draft_is_changed_and_then_started(workspace, on, phones, tmp_path):
 
 def test_a_broadcast_is_paused_resumed_and_cancelled(workspace, on, phones):
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    create = ("broadcast", "create", "everybody", "--title", "Hello", "--message", "text", "--start")
+    create = ("broadcast", "create", "everybody", "--title", "Hello", "--message", "text", "--start", "--yes")
     number = str(answer(*create, "--at", later, *on)["broadcast"]["id"])
     assert f"Broadcast {number} is paused." in said("broadcast", "pause", number, *on)
     assert answer("broadcast", "resume", number, *on)["broadcast"]["state"] == "scheduled"
-    assert answer("broadcast", "cancel", number, *on)["broadcast"]["state"] == "cancelled"
+    assert answer("broadcast", "cancel", number, "--yes", *on)["broadcast"]["state"] == "cancelled"
     assert "cancelled" in refusal("broadcast", "pause", number, *on)["message"]
     assert all(workspace.journal(phone) == [] for phone in phones)
 

@@ -29,7 +29,7 @@ def test_a_key_is_changed_without_a_call_refused(service, workspace, on):
     assert made["app_api_key"] not in json.dumps(listed)
     [old] = [one["key_id"] for one in listed if former.startswith(one["key_id"])]
     assert old in run("keys", "list", *on).stdout
-    answer("keys", "revoke", "app", old, *on)
+    answer("keys", "revoke", "app", old, "--yes", *on)
     eventually(lambda: status_by(service, former) == REFUSED)
     assert status_by(service, made["app_api_key"]) == OK
 
@@ -46,7 +46,7 @@ def test_a_site_has_its_id_and_what_is_made_is_said_for_people_once(workspace, o
 
 def test_what_is_not_there_and_the_last_of_a_kind_are_refused(workspace, on):
     [last] = [one["key_id"] for one in answer("keys", "list", *on)["keys"] if one["kind"] == "cdp"]
-    assert refusal("keys", "revoke", "cdp", last, *on)["code"] == "conflict"
-    assert refusal("keys", "revoke", "cdp", "nobodys", *on)["code"] == "not_found"
+    assert refusal("keys", "revoke", "cdp", last, "--yes", *on)["code"] == "conflict"
+    assert refusal("keys", "revoke", "cdp", "nobodys", "--yes", *on)["code"] == "not_found"
     assert refusal("keys", "add", "app", "--workspace", "nowhere", *workspace.on)["code"] == "not_found"
     assert len(answer("keys", "list", *on)["keys"]) == 3

@@ -166,7 +166,14 @@ def test_a_key_that_is_revoked_is_refused_by_every_process(service, workspace):
         for client in at.values():
             eventually(lambda client=client: client.ask("GET", "/v1/segments", bearer)[0] == 200)
         answer(
-            "keys", "revoke", "app", made["app_api_key"][:12], "--workspace", workspace.name, *workspace.on
+            "keys",
+            "revoke",
+            "app",
+            made["app_api_key"][:12],
+            "--yes",
+            "--workspace",
+            workspace.name,
+            *workspace.on,
         )
         for client in at.values():
             eventually(lambda client=client: client.ask("GET", "/v1/segments", bearer)[0] == 401)

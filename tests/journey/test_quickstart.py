@@ -13,7 +13,7 @@ PASSWORD = "correct horse battery"
 # Until this many pushes are settled: a person who types takes a moment, too.
 PATIENT = """
 settled() {
-    python3 - "$1" "$(key app_api_key)" <<'END'
+    python3 - "$1" "$PUSHKEEPER_APP_API_KEY" <<'END'
 import json, sys, time, urllib.request
 request = urllib.request.Request("http://localhost:8383/api/v1/stats/pushes", headers={"authorization": f"Bearer {sys.argv[2]}"})
 give_up_at = time.monotonic() + 30

@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pushkeeper.cli import main
+from pushkeeper.cli import commands_of, main
 from pushkeeper.store.db.embedded import EmbeddedPostgres
 from support.processes import CLEAN
 from support.wire import wire
@@ -47,7 +47,7 @@ MORE = {
 def _commands(
     group: click.Group, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    for name, command in commands_of(group).items():
         if isinstance(command, click.Group):
             yield from _commands(command, (*path, name))
         elif any(parameter.name == "database_url" for parameter in command.params):
@@ -74,6 +74,8 @@ def _run(path: tuple[str, ...], url: str, file: Path) -> Result:
     words = [*path, "--database-url", url, "--data", str(file.parent / "data")]
     arguments = []
     for parameter in COMMANDS[path].params:
+        if parameter.opts[0] == "--yes":
+            words.append("--yes")
         if not parameter.required or parameter.opts[0] in more:
             continue
         if isinstance(parameter, click.Option):

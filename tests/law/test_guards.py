@@ -63,6 +63,7 @@ def test_tokens_that_callers_write_are_read_by_one_module() -> None:
 
 # Who else makes a time of a text or a number, and of which.
 OTHER_TIMES = {
+    "cli/times.py": "what somebody types, in the zone of their machine, and answers of our API",
     "core/filters/values.py": "values of JSON, as the functions of the database read them too",
     "core/model.py": "a UUIDv7 of ours",
     "dashboard/pages/attention.py": "what is kept of a certificate",

@@ -16,7 +16,7 @@ CATCHING = {
     "observability/isolation.py each": "the place itself",
     "observability/logs.py __call__": "of logging itself: a line that cannot be shown is shown without its fields",
     "observability/logs.py emit": "of logging itself: a library's line whose words do not fit is logged as it is",
-    "web/endpoint.py _response": "the last handler of a request: it answers that the fault is ours, and logs with the request's number",
+    "web/endpoint.py respond": "the last handler of a request: it answers that the fault is ours, and logs with the request's number",
     "providers/judging.py judged": "for each answer of a push service, on the path whose speed is measured",
     "providers/transport/link.py flush": "for each packet, on the path whose speed is measured: the connection is given up",
     "providers/transport/link.py sweep": "as above",

@@ -9,7 +9,7 @@ import yaml
 from starlette.routing import Match
 
 from pushkeeper import wiring
-from pushkeeper.config import Settings
+from pushkeeper.config import OF_COMMANDS, Settings
 from pushkeeper.core.delivery.delivery_id import DeliveryIds
 from pushkeeper.core.model import Secret
 from pushkeeper.store.admin.vault import Vault
@@ -83,7 +83,7 @@ def test_paths_are_found_at_all():
 
 
 def test_a_setting_that_is_named_in_the_environment_is_one():
-    known = {f"PUSHKEEPER_{name.upper()}" for name in Settings.__dataclass_fields__}
+    known = {f"PUSHKEEPER_{name.upper()}" for name in Settings.__dataclass_fields__} | OF_COMMANDS
     for page in PAGES:
         named = set(re.findall(r"PUSHKEEPER_[A-Z_]+[A-Z]", (DOCS / page).read_text()))
         assert named <= known, page

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pushkeeper.cli.broadcasts import _tell as show
+from pushkeeper.cli.broadcast_text import tell as show
 from support.engine import eventually
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ async def test_a_broadcast_whose_page_can_not_be_planned_says_so_and_is_sent_onc
         assert "CheckViolationError" in found["retry"]["reason"]
         assert found["retry"]["attempts"] >= 1
         assert found["retry"]["next_attempt_at"] is not None
-        show(await running.broadcasts.standing(workspace, number), json=False)
+        show(found, json=False)
         assert found["retry"]["reason"] in " ".join(capsys.readouterr().out.split())
     finally:
         await owned.rows("alter table batches drop constraint full_up")

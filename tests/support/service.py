@@ -57,6 +57,7 @@ class Workspace:
         return again
 
     def _open(self, service):
+        self.url = service["url"]
         basic = b64encode(f"{self.keys['site_id']}:{self.keys['api_key']}".encode()).decode()
         self.track = Http(service["url"], f"Basic {basic}", service["ca_file"])
         self.app = Http(service["url"], f"Bearer {self.keys['app_api_key']}", service["ca_file"])

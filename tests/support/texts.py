@@ -13,7 +13,7 @@ import click
 
 from pushkeeper import errors
 from pushkeeper.api.openapi import document
-from pushkeeper.cli import main
+from pushkeeper.cli import commands_of, main
 from pushkeeper.core.delivery import decision_table, reason_codes
 from pushkeeper.observability.metrics import Metric
 
@@ -64,7 +64,7 @@ def help_texts() -> Iterator[tuple[str, str]]:
         for option in command.params:
             yield name, getattr(option, "help", None) or ""
         if isinstance(command, click.Group):
-            for below, inner in command.commands.items():
+            for below, inner in commands_of(command).items():
                 yield from of(inner, f"{name} {below}")
 
     for name, text in of(main, "pushkeeper"):

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pushkeeper.cli.common import table
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pushkeeper.core.broadcasts.results import Results
-    from pushkeeper.services.broadcasts.results import BroadcastSummary
 
 _LONGEST_TITLE = 30
 
 
-def list_text(several: Sequence[BroadcastSummary]) -> str:
+def label(found: dict[str, Any]) -> str:
+    """The status of a broadcast in words."""
+    status: str = found["status"]
+    return status.replace("_", " ")
+
+
+def list_text(several: list[dict[str, Any]]) -> str:
     """A list of broadcasts as a table."""
     if not several:
         return "No broadcasts yet."
     rows = []
     for one in several:
-        results, rates = one.results, one.results.rates
-        title = one.broadcast.title
+        results, rates = one["summary"], one["summary"]["rates"]
+        title = one["name"] or one["content"].get("title", "-")
         rows.append(
             [
-                str(one.broadcast.broadcast_id),
+                str(one["id"]),
                 title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…",
-                one.status.label,
-                f"{'' if one.exact else '~'}{one.devices:,}",
-                *(_percent(share) for share in (rates.accepted, rates.bounced, rates.failed)),
-                f"{results.skipped:,}",
-                *(_percent(share) for share in (rates.delivered, rates.opened, rates.clicked)),
+                label(one),
+                f"{one['audience_devices']:,}",
+                *(_percent(rates[share]) for share in ("accepted", "bounced", "failed")),
+                f"{results['skipped']:,}",
+                *(_percent(rates[share]) for share in ("delivered", "opened", "clicked")),
             ]
         )
     headings = ["id", "name", "status", "devices", "accepted", "bounced", "failed", "skipped"]
     return table(rows, [*headings, "delivered", "opened", "clicked"])
 
 
-def engagement_text(results: Results) -> str:
+def engagement_text(results: dict[str, Any]) -> str:
     """What the app reported, as text."""
-    rates = results.rates
     rows = [
-        [name, f"{getattr(results, name):,}", _percent(getattr(rates, name))]
+        [name, f"{results[name]:,}", _percent(results["rates"][name])]
         for name in ("delivered", "opened", "clicked", "converted")
     ]
     return table(rows, ["reported by the app", "devices", "of accepted"])

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
-from pushkeeper.cli.broadcast_texts import engagement_text, estimate_text, list_text
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
-from pushkeeper.cli.use_cases import actor, with_workspace
-from pushkeeper.core.delivery.reason_codes import MEANINGS
+from pushkeeper.cli.broadcast_text import WHY_NO_END, tell, tell_draft
+from pushkeeper.cli.broadcast_texts import estimate_text, label, list_text
+from pushkeeper.cli.client import client_of
+from pushkeeper.cli.common import TaskGroup, answer, confirm, on_api, yes_option
+from pushkeeper.cli.files import json_object, read_filter
+from pushkeeper.cli.times import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.broadcasts.results import BroadcastSummary
-    from pushkeeper.services.broadcasts.service import Broadcast, Broadcasts, BroadcastStatus
+    from pushkeeper.cli.client import Client
 
-T = TypeVar("T")
-
+_PATH = "/api/v1/broadcasts"
 _LOOK_S = 0.5
-_WHY_NO_END = {
-    "not_started": "not started",
-    "paused": "paused",
-    "sending_paused": "all sending is paused",
-    "route_paused": "waiting for a paused route",
-    "nothing_yet": "no pushes processed yet",
-}
+_ESTIMATED_WITHIN_S = 30.0
+_OVER = frozenset({"sent", "stopped", "cancelled", "failed"})
 
 
-@click.group(short_help="Create, send and monitor broadcasts.")
+@click.group(cls=TaskGroup, short_help="Create, send and monitor broadcasts.")
 def broadcast() -> None:
     """Create, send and monitor broadcasts.
 
     `create` saves a draft and shows its estimate; nothing is sent before `start`.
+
+    \b
+    Examples:
+      pushkeeper broadcast create 'platform = ios' --title Hello --message News
+      pushkeeper broadcast start 12 --follow
+      pushkeeper broadcast status 12
     """
 
 
@@ -48,7 +47,7 @@ _if_version = click.option(
 
 def _one(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the number of a broadcast."""
-    return _number(in_workspace(on_store(as_json(command))))
+    return _number(on_api(command))
 
 
 _ASKED = (
@@ -62,7 +61,12 @@ _ASKED = (
         type=click.Choice(["device", "person"]),
         help="Evaluate FILTER per device or per person.  [default: device]",
     ),
-    click.option("--at", metavar="TIME", help="Send at this time, such as 2026-12-24T18:00:00+01:00."),
+    click.option(
+        "--at",
+        metavar="TIME",
+        type=Moment(future=True),
+        help="Send at this time, such as 2h or 2026-12-24T18:00:00+01:00.",
+    ),
     click.option("--local-time", metavar="TIME", help="Send at this time in each device's time zone."),
     click.option("--time-zone", metavar="ZONE", help="Fallback time zone.  [default: UTC]"),
     click.option("--window", metavar="HH:MM-HH:MM", help="Delivery window in each device's local time."),
@@ -89,160 +93,151 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+@broadcast.command("list", short_help="List broadcasts with their results.")
+@click.option(
+    "--sort",
+    metavar="ORDER",
+    type=click.Choice(["newest", "worst", "delivered", "opened", "clicked", "converted", "devices"]),
+    default="newest",
+    show_default=True,
+    help="newest, worst (the largest share of bounced and failed pushes), delivered, opened, clicked, converted or devices.",
+)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Number of broadcasts.",
+)
+@on_api
+def broadcast_list(*, sort: str, limit: int, name: str | None, json: bool, **options: Any) -> None:
+    """List broadcasts with their status, results and rates."""
+    with client_of(options, name) as client:
+        found = client.all(_PATH, "broadcasts", limit=limit, sort=sort)
+    answer({"broadcasts": found}, list_text(found), json=json)
+
+
 @broadcast.command("create", short_help="Create a draft and show its estimate.")
 @_asking
-@in_workspace
-@on_store
-@as_json
-def broadcast_create(*, name: str, json: bool, **options: Any) -> None:
+@yes_option
+@on_api
+def broadcast_create(*, yes: bool, name: str | None, json: bool, **options: Any) -> None:
     """Create a broadcast to the devices that match FILTER and show its estimate.
 
     FILTER is a text such as 'platform = ios and person.plan = pro', its JSON, or everybody. Everything else that the API
     accepts (per-platform content, lists of people or devices, an event, an idempotency key) can be in FILE.
     """
-    from pushkeeper.services.schemas.broadcasts import request_of
-
-    request, start = request_of(_body(options))
-
-    async def create(room: Broadcasts, workspace: WorkspaceId) -> BroadcastSummary:
-        made = await room.create(actor(), workspace, request, start=start)
-        return await room.summary(await _estimated(room, made))
-
-    _print_draft(run(_with_broadcasts(name, options, create)), name, json=json)
+    body = _body(options)
+    _confirm_start(body, yes=yes, json=json)
+    with client_of(options, name) as client:
+        found = _estimated(client, client.post(_PATH, body)["broadcast"])
+        tell_draft(found, client.workspace, json=json)
 
 
 @broadcast.command("change", short_help="Edit a draft.")
 @_number
 @_if_version
 @_asking
-@in_workspace
-@on_store
-@as_json
-def broadcast_change(*, number: int, name: str, json: bool, **options: Any) -> None:
+@yes_option
+@on_api
+def broadcast_change(
+    *, number: int, if_version: int | None, yes: bool, name: str | None, json: bool, **options: Any
+) -> None:
     """Replace draft NUMBER with new options (same options as `create`)."""
-    from pushkeeper.services.schemas.broadcasts import request_of
-
-    version = options.pop("if_version")
-    request, start = request_of(_body(options))
-
-    async def change(room: Broadcasts, workspace: WorkspaceId) -> BroadcastSummary:
-        changed = await room.change(actor(), workspace, number, request, version=version)
-        changed = await _estimated(room, changed)
-        if start:
-            changed = await room.start(actor(), workspace, number, version=changed.version)
-        return await room.summary(changed)
-
-    _print_draft(run(_with_broadcasts(name, options, change)), name, json=json)
-
-
-@broadcast.command("list", short_help="List broadcasts with their results.")
-@click.option(
-    "--sort",
-    type=click.Choice(["newest", "worst", "delivered", "opened", "clicked", "converted", "devices"]),
-    default="newest",
-    show_default=True,
-    help="worst: the largest share of bounced and failed pushes first.",
-)
-@click.option("--limit", metavar="N", type=click.IntRange(1, 500), default=20, show_default=True)
-@in_workspace
-@on_store
-@as_json
-def broadcast_list(*, sort: str, limit: int, name: str, json: bool, **options: Any) -> None:
-    """List broadcasts with their status, results and rates."""
-    from pushkeeper.services.broadcasts.results import Rank
-    from pushkeeper.services.schemas.broadcast_view import BroadcastView
-
-    async def read(room: Broadcasts, workspace: WorkspaceId) -> list[BroadcastSummary]:
-        if sort == Rank.NEWEST:
-            return await room.all(workspace, before=None, limit=limit)
-        return await room.ranked(workspace, Rank(sort), limit=limit)
-
-    found = run(_with_broadcasts(name, options, read))
-    answer({"broadcasts": [BroadcastView.of(one) for one in found]}, list_text(found), json=json)
+    body = _body(options)
+    _confirm_start(body, yes=yes, json=json)
+    if if_version is not None:
+        body["version"] = if_version
+    with client_of(options, name) as client:
+        found = _estimated(client, client.call("PUT", f"{_PATH}/{number}", body=body)["broadcast"])
+        tell_draft(found, client.workspace, json=json)
 
 
 @broadcast.command("preflight", short_help="Recalculate the estimate.")
 @_one
-def broadcast_preflight(*, number: int, name: str, json: bool, **options: Any) -> None:
+def broadcast_preflight(*, number: int, name: str | None, json: bool, **options: Any) -> None:
     """Recalculate the estimate of broadcast NUMBER."""
-    found = run(
-        _with_broadcasts(name, options, lambda room, workspace: room.estimates.make_now(workspace, number))
-    )
-    shown = None if found is None else msgspec.to_builtins(found)
-    answer({"preflight": shown}, estimate_text(shown), json=json)
+    with client_of(options, name) as client:
+        if client.run_here is None:
+            client.post(f"{_PATH}/{number}/estimate")
+        found = _estimated(client, {"id": number, "estimate": {"state": "pending"}})
+    answer({"preflight": found["preflight"]}, estimate_text(found["preflight"]), json=json)
 
 
 @broadcast.command("start", short_help="Start sending.")
 @click.option("--follow", is_flag=True, help="Follow progress until it ends.")
 @_if_version
+@yes_option
 @_one
 def broadcast_start(
-    *, number: int, follow: bool, if_version: int | None, name: str, json: bool, **options: Any
+    *,
+    number: int,
+    follow: bool,
+    if_version: int | None,
+    yes: bool,
+    name: str | None,
+    json: bool,
+    **options: Any,
 ) -> None:
     """Start broadcast NUMBER now or at its scheduled time."""
-
-    async def start(room: Broadcasts, workspace: WorkspaceId) -> BroadcastStatus:
-        await room.start(actor(), workspace, number, version=if_version)
-        return await _followed(room, workspace, number, follow=follow and not json)
-
-    _tell(run(_with_broadcasts(name, options, start)), json=json)
+    with client_of(options, name) as client:
+        if not yes:
+            confirm(_start_question(client.get(f"{_PATH}/{number}")["broadcast"]), yes=yes, json=json)
+        client.post(f"{_PATH}/{number}/start", {} if if_version is None else {"version": if_version})
+        tell(_followed(client, number, follow=follow and not json), json=json)
 
 
 @broadcast.command("pause", short_help="Pause sending.")
 @_one
-def broadcast_pause(*, number: int, name: str, json: bool, **options: Any) -> None:
+def broadcast_pause(*, number: int, name: str | None, json: bool, **options: Any) -> None:
     """Pause broadcast NUMBER until it is resumed."""
-    _change(name, options, lambda room, workspace: room.pause(actor(), workspace, number), json=json)
+    _change(number, "pause", name, options, json=json)
 
 
 @broadcast.command("resume", short_help="Resume sending.")
 @_one
-def broadcast_resume(*, number: int, name: str, json: bool, **options: Any) -> None:
+def broadcast_resume(*, number: int, name: str | None, json: bool, **options: Any) -> None:
     """Resume broadcast NUMBER."""
-    _change(name, options, lambda room, workspace: room.resume(actor(), workspace, number), json=json)
+    _change(number, "resume", name, options, json=json)
 
 
 @broadcast.command("cancel", short_help="Cancel.")
+@yes_option
 @_one
-def broadcast_cancel(*, number: int, name: str, json: bool, **options: Any) -> None:
+def broadcast_cancel(*, number: int, yes: bool, name: str | None, json: bool, **options: Any) -> None:
     """Cancel broadcast NUMBER. Unsent pushes are dropped."""
-    _change(name, options, lambda room, workspace: room.cancel(actor(), workspace, number), json=json)
+    confirm(f"Cancel broadcast {number}? Unsent pushes are dropped.", yes=yes, json=json)
+    _change(number, "cancel", name, options, json=json)
 
 
-@broadcast.command("status", short_help="Show progress.")
+@broadcast.command("status", short_help="Show progress and results.")
 @click.option("--follow", is_flag=True, help="Follow progress until it ends.")
 @_one
-def broadcast_status(*, number: int, follow: bool, name: str, json: bool, **options: Any) -> None:
+def broadcast_status(*, number: int, follow: bool, name: str | None, json: bool, **options: Any) -> None:
     """Show the progress, estimated completion and results of broadcast NUMBER."""
+    with client_of(options, name) as client:
+        tell(_followed(client, number, follow=follow and not json), json=json)
 
-    async def look(room: Broadcasts, workspace: WorkspaceId) -> BroadcastStatus:
-        return await _followed(room, workspace, number, follow=follow and not json)
 
-    _tell(run(_with_broadcasts(name, options, look)), json=json)
+broadcast.add_command(broadcast_status, "show")
 
 
 def _body(options: dict[str, Any]) -> dict[str, Any]:
-    """What the API would be asked; takes the options that it knows.
+    """What the API is asked; takes the options that it knows.
 
     Raises:
-        BadRequest: the file is no JSON, or a filter's.
+        BadRequest: the file or the filter is not JSON.
     """
-    from pushkeeper.cli.audiences import read_filter
-    from pushkeeper.services import validation
-    from pushkeeper.web.body import decode
-
-    file = options.pop("file")
-    body = {} if file is None else validation.as_object(decode(file.read()), "file")
+    body = json_object(options.pop("file"))
     given = options.pop("filter_")
     unit = options.pop("unit")
     if given is not None:
         body["audience"] = {"filter": read_filter(given), **({"unit": unit} if unit else {})}
-    content = {name: text for name in ("title", "message") if (text := options.pop(name)) is not None}
+    content = {key: text for key in ("title", "message") if (text := options.pop(key)) is not None}
     if content:
-        body["content"] = {**validation.optional_object(body.get("content"), "content"), **content}
-    when = {
-        name: text for name in ("at", "local_time", "time_zone") if (text := options.pop(name)) is not None
-    }
+        body["content"] = {**(body.get("content") or {}), **content}
+    when = {key: text for key in ("at", "local_time", "time_zone") if (text := options.pop(key)) is not None}
     if when:
         body["schedule"] = when
     if (hours := options.pop("window")) is not None:
@@ -257,118 +252,73 @@ def _body(options: dict[str, Any]) -> dict[str, Any]:
         "dry_run": options.pop("dry_run") or None,
         "start": options.pop("start") or None,
     }
-    return body | {name: value for name, value in more.items() if value is not None}
+    return body | {key: value for key, value in more.items() if value is not None}
 
 
-async def _estimated(room: Broadcasts, broadcast: Broadcast) -> Broadcast:
-    """The broadcast with its estimate, which is made here: there may be no worker."""
+def _confirm_start(body: dict[str, Any], *, yes: bool, json: bool) -> None:
+    if body.get("start"):
+        confirm("Start sending as soon as it is saved, without looking at the estimate?", yes=yes, json=json)
+
+
+def _start_question(found: dict[str, Any]) -> str:
+    reach = found["preflight"] and found["preflight"]["reachable"]
+    devices = (
+        "an unknown number of devices"
+        if reach is None
+        else f"about {reach:,} device{'' if reach == 1 else 's'}"
+    )
+    return (
+        f"Send broadcast {found['id']} ({found['name'] or found['content'].get('title', '')}) to {devices}?"
+    )
+
+
+def _estimated(client: Client, found: dict[str, Any]) -> dict[str, Any]:
+    """The broadcast with its estimate: made here if it is our database, as there may be no worker; else waited for."""
+    number = found["id"]
+    if client.run_here is not None:
+        client.run_here(lambda services, workspace: _estimate(services, workspace, number))
+    until = time.monotonic() + _ESTIMATED_WITHIN_S
+    while True:
+        shown: dict[str, Any] = client.get(f"{_PATH}/{number}")["broadcast"]
+        estimate = shown["estimate"]
+        is_pending = estimate is not None and estimate["state"] == "pending"
+        if not is_pending or client.run_here is not None or time.monotonic() > until:
+            return shown
+        time.sleep(_LOOK_S)
+
+
+async def _estimate(services: Any, workspace: Any, number: int) -> None:
     from contextlib import suppress
 
     from pushkeeper.errors import TooManyRequests
 
     with suppress(TooManyRequests):  # a worker makes it later
-        await room.estimates.make_now(broadcast.workspace_id, broadcast.broadcast_id)
-    return await room.one(broadcast.workspace_id, broadcast.broadcast_id)
+        await services.broadcasts.estimates.make_now(workspace, number)
 
 
-async def _followed(
-    room: Broadcasts, workspace: WorkspaceId, number: int, *, follow: bool
-) -> BroadcastStatus:
-    """The broadcast's progress; with `follow`, a progress bar until it is over."""
+def _followed(client: Client, number: int, *, follow: bool) -> dict[str, Any]:
+    """The broadcast and its progress; with `follow`, a progress bar until it is over."""
+    found: dict[str, Any] = client.get(f"{_PATH}/{number}")["broadcast"]
+    if not follow:
+        return found
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    standing = await room.standing(workspace, number)
-    if not follow:
-        return standing
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(f"broadcast {number}")
-        while not standing.broadcast.is_over:
-            done = standing.progress
-            rate = f"{done.per_s:,.0f}/s" if done.per_s else _WHY_NO_END.get(str(done.unknown), "")
-            bar.update(task, completed=done.settled, total=done.devices or None)
-            bar.update(task, description=f"broadcast {number} {standing.summary.status.label} {rate}")
-            await asyncio.sleep(_LOOK_S)
-            standing = await room.standing(workspace, number)
-        bar.update(task, completed=standing.progress.settled, total=standing.progress.devices)
-    return standing
+        while found["state"] not in _OVER:
+            done = found["progress"]
+            rate = f"{done['per_s']:,.0f}/s" if done["per_s"] else WHY_NO_END.get(str(done["unknown"]), "")
+            bar.update(task, completed=done["settled"], total=done["devices"] or None)
+            bar.update(task, description=f"broadcast {number} {label(found)} {rate}")
+            time.sleep(_LOOK_S)
+            found = client.get(f"{_PATH}/{number}")["broadcast"]
+        bar.update(task, completed=found["progress"]["settled"], total=found["progress"]["devices"])
+    return found
 
 
-def _change(
-    name: str,
-    options: dict[str, Any],
-    change: Callable[[Broadcasts, WorkspaceId], Awaitable[Broadcast]],
-    *,
-    json: bool,
-) -> None:
-    from pushkeeper.services.schemas.broadcast_view import BroadcastView
-
-    async def do(room: Broadcasts, workspace: WorkspaceId) -> BroadcastSummary:
-        return await room.summary(await change(room, workspace))
-
-    changed = run(_with_broadcasts(name, options, do))
-    text = f"Broadcast {changed.broadcast.broadcast_id} is {changed.status.label}."
-    answer({"broadcast": BroadcastView.of(changed)}, text, json=json)
-
-
-def _print_draft(summary: BroadcastSummary, name: str, *, json: bool) -> None:
-    from pushkeeper.services.schemas.broadcast_view import BroadcastView
-
-    broadcast = summary.broadcast
-    number = broadcast.broadcast_id
-    pending = broadcast.estimate is not None and broadcast.estimate.state == "pending"
-    told = "The estimate is not ready yet." if pending else estimate_text(broadcast.preflight)
-    lines = [f"Broadcast {number} is {summary.status.label}.", "", told]
-    if broadcast.state == "draft":
-        lines += ["", f"To send it: pushkeeper broadcast start {number} --workspace {name}"]
-    answer({"broadcast": BroadcastView.of(summary)}, "\n".join(lines), json=json)
-
-
-def _tell(standing: BroadcastStatus, *, json: bool) -> None:
-    from pushkeeper.services.schemas.broadcast_view import BroadcastView
-
-    broadcast, done = standing.broadcast, standing.progress
-    exactly = "" if done.exact else "~"
-    so_far = f"{done.settled:,} of {exactly}{done.devices:,} processed"
-    lines = [f"Broadcast {broadcast.broadcast_id} is {standing.summary.status.label}: {so_far}."]
-    if done.ends_at is not None:
-        lines.append(f"ETA {done.ends_at:%Y-%m-%d %H:%M:%S} UTC at {done.per_s:,.0f}/s.")
-    elif str(done.unknown) in _WHY_NO_END:
-        lines.append(f"ETA unknown: {_WHY_NO_END[str(done.unknown)]}.")
-    if broadcast.failure or broadcast.stop_reason:
-        lines.append(f"{broadcast.failure or broadcast.stop_reason}")
-    if broadcast.last_error is not None:
-        lines.append(
-            f"Planning failed (attempt {broadcast.attempts}): {broadcast.last_error}. "
-            f"Next attempt at {broadcast.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC."
-        )
-    rows = [
-        [
-            tally.platform or "-",
-            tally.ending,
-            tally.reason,
-            MEANINGS.get(tally.reason, ""),
-            tally.provider_reason,
-            f"{tally.pushes:,}",
-        ]
-        for tally in standing.tallies
-    ]
-    if rows:
-        lines += ["", table(rows, ["platform", "outcome", "reason", "meaning", "provider code", "pushes"])]
-    if standing.summary.results.accepted:
-        lines += ["", engagement_text(standing.summary.results)]
-    if standing.compared is not None:
-        foreseen, kept = standing.compared["foreseen"], standing.compared["within"]
-        between = f"{foreseen['least']:,}–{foreseen['most']:,}"  # noqa: RUF001 - a dash
-        said = "within" if kept else "outside"
-        lines += ["", f"Accepted {standing.compared['accepted']:,} ({said} estimate {between})."]
-    answer({"broadcast": BroadcastView.of_standing(standing)}, "\n".join(lines), json=json)
-
-
-async def _with_broadcasts(
-    name: str, options: dict[str, Any], ask: Callable[[Broadcasts, WorkspaceId], Awaitable[T]]
-) -> T:
-    return await with_workspace(
-        name, options, lambda services, workspace: ask(services.broadcasts, workspace)
-    )
+def _change(number: int, what: str, name: str | None, options: dict[str, Any], *, json: bool) -> None:
+    with client_of(options, name) as client:
+        changed = client.post(f"{_PATH}/{number}/{what}")["broadcast"]
+    answer({"broadcast": changed}, f"Broadcast {number} is {label(changed)}.", json=json)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import functools
 import gc
 import os
+import shutil
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 import msgspec
 
-from pushkeeper import config
 from pushkeeper.errors import BadRequest, Misconfigured, PushkeeperError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine, Iterator
 
     from pushkeeper.config import Settings
@@ -30,6 +30,20 @@ T = TypeVar("T")
 # Of Python's lock: each time that the event loop has waited for something, it waits this long again for a thread that reads a
 # large body. The usual five milliseconds add up to what a neighbour feels.
 _SWITCH_S = 0.0005
+_LEAST_WIDTH = 12
+_COLOURS = {
+    **dict.fromkeys(("sent", "open", "active", "accepted", "done", "ok"), "green"),
+    **dict.fromkeys(("bounced", "paused", "probing", "put_off", "pending"), "yellow"),
+    **dict.fromkeys(("suppressed", "failed", "wrong", "refused"), "red"),
+}
+
+
+class TaskGroup(click.Group):
+    """Commands in the order in which they are written down, which is that of tasks."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self.commands)
 
 
 def as_json(command: Callable[P, T]) -> Callable[P, T]:
@@ -46,31 +60,33 @@ def as_json(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def _refuse(error: PushkeeperError, *, json: bool) -> NoReturn:
-    from pushkeeper.observability import logs
-
     field = {"field": error.field, "path": error.path} if isinstance(error, BadRequest) else {}
+    field |= getattr(error, "where", {})
     said = (
         to_json({"error": {"code": error.code, **field, "message": error.sentence}})
         if json
         else f"{click.style('Error:', fg='red', bold=True)} {error.sentence}"
     )
-    with suppress(OSError):  # the reader is gone; the exit code reports the failure too
-        click.echo(said, err=True, file=logs.standard_error())
+    logs = sys.modules.get("pushkeeper.observability.logs")  # which may have put a pipe in its place
+    with suppress(OSError):  # nobody reads it: the exit code says so too
+        click.echo(said, err=True, file=logs.standard_error() if logs else sys.stderr)
     sys.exit(1)
 
 
-def on_store(command: Callable[P, T]) -> Callable[P, T]:
-    """Give a command the options that say where the data is."""
+def _with_place(command: Callable[P, T], *, hidden: bool) -> Callable[P, T]:
+    """Give a command the options that say where a database is; if they are `hidden`, only the program's help names them."""
     data = click.option(
         "--data",
         metavar="DIR",
         type=click.Path(path_type=Path, file_okay=False),
+        hidden=hidden,
         help="Data folder, including the embedded PostgreSQL.  [default: /var/lib/pushkeeper for root, else "
         "pushkeeper in the user's data folder]",
     )
     url = click.option(
         "--database-url",
         metavar="URL",
+        hidden=hidden,
         help="Use this PostgreSQL instead of the embedded one. If the URL has a password, set it with "
         "PUSHKEEPER_DATABASE_URL.",
     )
@@ -79,35 +95,109 @@ def on_store(command: Callable[P, T]) -> Callable[P, T]:
         "config_file",
         metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False),
+        hidden=hidden,
         help="Configuration file (TOML).",
     )
     return data(url(file(command)))
 
 
-in_workspace = click.option("--workspace", "name", metavar="NAME", required=True, help="Workspace name.")
+def on_store(command: Callable[P, T]) -> Callable[P, T]:
+    """Give a command the options that say where the data is."""
+    return _with_place(command, hidden=False)
+
+
+in_workspace = click.option(
+    "--workspace",
+    "name",
+    metavar="NAME",
+    envvar="PUSHKEEPER_WORKSPACE",
+    required=True,
+    help="Workspace name.",
+)
+
+
+def on_api(command: Callable[P, T]) -> Callable[P, T]:
+    """Give a command that calls the API the options that say which, and `--json`."""
+    workspace = click.option(
+        "--workspace",
+        "name",
+        metavar="NAME",
+        envvar="PUSHKEEPER_WORKSPACE",
+        help="Workspace name.  [default: PUSHKEEPER_WORKSPACE, or the only one]",
+    )
+    context = click.option(
+        "--context",
+        metavar="NAME",
+        shell_complete=_context_names,
+        help="The server to use, as `context list` shows it.",
+    )
+    return workspace(context(_with_place(as_json(command), hidden=True)))
+
+
+def _context_names(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    from pushkeeper.cli import contexts
+
+    with suppress(PushkeeperError):
+        return [name for name in contexts.read().contexts if name.startswith(begun)]
+    return []
+
+
+yes_option = click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+
+
+def confirm(question: str, *, yes: bool, json: bool = False) -> None:
+    """Ask before something that cannot be undone.
+
+    Raises:
+        BadRequest: there is nobody to ask, and no `--yes`.
+    """
+    if yes:
+        return
+    if json or not sys.stdin.isatty():
+        raise BadRequest(
+            "yes",
+            f"{question} Nothing was changed. Add --yes to confirm, as this is not an interactive terminal",
+            "missing",
+            is_sentence=True,
+        )
+    click.confirm(question, abort=True, err=True)
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
     """The settings that these options, the environment and the config file give; takes the options it knows."""
+    from pushkeeper import config
+
+    options.pop("context", None)
     file = options.pop("config_file", None)
     given = {"data_dir": options.pop("data", None), "database_url": options.pop("database_url", None)}
     return config.load({**given, **options}, file=file)
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine on the fast event loop; what it may log goes to standard error, beside the answer."""
+@contextmanager
+def runner() -> Iterator[asyncio.Runner]:
+    """What runs coroutines on the fast event loop; what they may log goes to standard error, beside the answer."""
+    import asyncio
+
     import structlog
     import uvloop
 
     if not structlog.is_configured():
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     sys.setswitchinterval(_SWITCH_S)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as made:
+        yield made
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine to its end."""
+    with runner() as made:
+        return made.run(main)
 
 
 def on_signals(stop: Callable[[], None]) -> None:
     """Call this when somebody ends the process, in place of its end."""
+    import asyncio
+
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
@@ -145,7 +235,7 @@ def unread(error: OSError) -> NoReturn:
 
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, updated by the callback it yields (done, total); with `quiet`, none."""
+    """A bar on standard error, moved by whoever is given it: how much is done, of how much; with `quiet`, none."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -158,19 +248,63 @@ def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
-def table(rows: list[list[str]], headings: list[str]) -> str:
-    """Columns for people, aligned; numbers to the right."""
-    cells = [headings, *rows]
+def table(rows: list[list[str]], headings: list[str], below: list[str] | None = None) -> str:
+    """Columns for people, aligned, numbers to the right; on a terminal, the widest text column is cut to fit it.
+
+    `below` has what is too long for a column and must not be cut, such as an ID to copy: a line under each row.
+    """
+    cells = [[_plain(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(headings))]
+    _fit(widths, headings)
     lines = []
     for index, row in enumerate(cells):
-        padded = [
-            cell.rjust(width) if index and cell.replace(",", "").isdigit() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        ]
+        padded = []
+        for cell, width in zip(row, widths, strict=True):
+            shown = cell if len(cell) <= width else f"{cell[: width - 1]}…"
+            is_number = index and cell.replace(",", "").isdigit()
+            padded.append(_painted(shown, shown.rjust(width) if is_number else shown.ljust(width), index))
         lines.append("  ".join(padded).rstrip())
+        if below is not None and index:
+            lines.append(click.style(f"  {below[index - 1]}", dim=True))
     lines[0] = click.style(lines[0], bold=True)
     return "\n".join(lines)
+
+
+def _plain(cell: str) -> str:
+    """One line, without anything that moves a terminal's cursor: names and texts come from anybody."""
+    return "".join(character if character.isprintable() else " " for character in cell)
+
+
+def _fit(widths: list[int], headings: list[str]) -> None:
+    """Make the widest columns narrower, where all of them do not fit the terminal."""
+    if not sys.stdout.isatty():
+        return
+    room = shutil.get_terminal_size().columns - 2 * (len(widths) - 1)
+    while sum(widths) > room:
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        least = max(len(headings[widest]), _LEAST_WIDTH)
+        if widths[widest] <= least:
+            return
+        widths[widest] -= 1
+
+
+def _painted(cell: str, padded: str, row: int) -> str:
+    colour = _COLOURS.get(cell) if row else None
+    return padded if colour is None else padded.replace(cell, click.style(cell, fg=colour), 1)
+
+
+def status_text(status: str | None) -> str:
+    """A last status for people, in its colour."""
+    shown = "-" if status is None else status or "unused"
+    return click.style(shown, fg=_COLOURS.get(shown))
+
+
+def fields(shown: dict[str, Any]) -> str:
+    """Names and values for people, one a line; absent ones as a dash."""
+    width = max(map(len, shown), default=0)
+    return "\n".join(
+        f"{name:<{width}}  {'-' if value in ('', None, [], {}) else value}" for name, value in shown.items()
+    )
 
 
 def collect_rarely() -> None:

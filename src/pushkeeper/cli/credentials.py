@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run
+from pushkeeper.cli.client import client_of
+from pushkeeper.cli.common import TaskGroup, answer, as_json, in_workspace, on_api, on_store, run, table
+from pushkeeper.cli.times import ago
 from pushkeeper.cli.use_cases import actor, with_workspace
 from pushkeeper.core.model import Environment, Provider
 from pushkeeper.errors import BadRequest
@@ -23,17 +25,38 @@ if TYPE_CHECKING:
 READABLE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(cls=TaskGroup)
 def credentials() -> None:
     """Manage the credentials of push services."""
 
 
-@credentials.group("add")
+@credentials.command("list")
+@on_api
+def credentials_list(*, name: str | None, json: bool, **options: Any) -> None:
+    """List credentials, without their secrets."""
+    with client_of(options, name) as client:
+        found = client.get("/api/v1/credentials")
+    rows = [
+        [
+            one["provider"],
+            one["app"],
+            one["environment"] if one["provider"] == "apns" else "-",
+            one["kind"],
+            "-" if one["facts"].get("expires_at") is None else ago(one["facts"]["expires_at"]),
+            ago(one["changed_at"]),
+        ]
+        for one in found["credentials"]
+    ]
+    headings = ["provider", "app", "environment", "kind", "expires", "changed"]
+    answer(found, table(rows, headings) if rows else "No credentials yet.", json=json)
+
+
+@credentials.group("add", cls=TaskGroup)
 def credentials_add() -> None:
     """Add credentials. Existing ones for the same app and environment are replaced."""
 
 
-@credentials.group("update")
+@credentials.group("update", cls=TaskGroup)
 def credentials_update() -> None:
     """Replace existing credentials. Their routes resume and held pushes are resent."""
 
@@ -131,7 +154,7 @@ def update_webpush(*, name: str, json: bool, keep_key: bool, **options: Any) -> 
     _put(name, _webpush(options), json=json, options=options, must_exist=True, keep_key=keep_key)
 
 
-@credentials_add.command("fcm")
+@credentials_add.command("fcm", short_help="Add an FCM service account.")
 @_fcm_options
 def add_fcm(*, name: str, json: bool, **options: Any) -> None:
     """Add an FCM service account, for Android and for iOS apps that use Firebase."""
@@ -152,7 +175,7 @@ def add_apns(*, name: str, json: bool, **options: Any) -> None:
     _put(name, _apns(options), json=json, options=options)
 
 
-@credentials_update.command("apns")
+@credentials_update.command("apns", short_help="Replace a signing key or certificate.")
 @_apns_options
 def update_apns(*, name: str, json: bool, **options: Any) -> None:
     """Replace the signing key or certificate of a topic and environment."""

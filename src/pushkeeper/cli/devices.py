@@ -1,4 +1,4 @@
-"""Looking at devices, and sending one push."""
+"""Devices: listed, shown, and what happened to them."""
 
 from __future__ import annotations
 
@@ -6,120 +6,168 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
-from pushkeeper.cli.use_cases import actor, with_workspace
-from pushkeeper.core import identity
-from pushkeeper.core.devices.tokens import token_of
-from pushkeeper.core.model import Content
+from pushkeeper.cli.client import client_of, segment
+from pushkeeper.cli.common import TaskGroup, answer, fields, on_api, status_text, table
+from pushkeeper.cli.names import names_of
+from pushkeeper.cli.times import Moment, ago, exactly
 
 if TYPE_CHECKING:
-    from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.messages.transactional import Queued
-    from pushkeeper.services.people import Device, HistoryLine
-    from pushkeeper.services.routes import DeviceRoute
-    from pushkeeper.services.services import Services
+    from collections.abc import Callable
+
+HEADINGS = ["device", "platform", "last status", "app", "last used", "person"]
 
 
-@click.group()
+def masked(token: str) -> str:
+    """The ends of a token: enough to recognise it by, and not to use it."""
+    from pushkeeper.core.devices.tokens import token_of
+
+    return token_of(token).masked
+
+
+def device_row(device: dict[str, Any], people: dict[str, str]) -> list[str]:
+    """A device of an answer as a row under HEADINGS."""
+    return [
+        masked(device["token"]),
+        device["platform"],
+        device["last_status"] or "unused",
+        device["app"] or "-",
+        ago(device["last_used"]),
+        people.get(device["person"], device["person"]),
+    ]
+
+
+@click.group(cls=TaskGroup, short_help="Show devices and their history.")
 def device() -> None:
-    """Show a device and its history."""
+    """Show devices and their history. A device is named by its whole push token.
+
+    \b
+    Examples:
+      pushkeeper device list --status bounced --platform ios
+      pushkeeper device show c9a1f0…
+      pushkeeper device history c9a1f0…
+    """
+
+
+def _of_token(command: Callable[..., None]) -> Callable[..., None]:
+    return click.argument("token")(on_api(command))
+
+
+@device.command("list")
+@click.option(
+    "--status",
+    "last_status",
+    type=click.Choice(["unused", "sent", "bounced", "suppressed"]),
+    help="Last status.",
+)
+@click.option("--platform", type=click.Choice(["ios", "android", "web"]), help="Platform.")
+@click.option("--app", metavar="ID", help="Bundle ID or Firebase project.")
+@click.option(
+    "--used-since", metavar="TIME", type=Moment(), help="Last used since, such as 2h or 2026-12-24."
+)
+@click.option("--used-before", metavar="TIME", type=Moment(), help="Last used before, such as 30d.")
+@click.option("--attribute", metavar="NAME=VALUE", help="A device attribute.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="Number of devices."
+)
+@on_api
+def device_list(*, limit: int, name: str | None, json: bool, **options: Any) -> None:
+    """List devices that match all options."""
+    wanted = {
+        key: options.pop(key)
+        for key in ("last_status", "platform", "app", "used_since", "used_before", "attribute")
+    }
+    with client_of(options, name) as client:
+        found = client.all("/api/v1/devices", "devices", limit=limit, **wanted)
+        people = {} if json else names_of(client, found)
+    text = table([device_row(one, people) for one in found], HEADINGS) if found else "No matching devices."
+    answer({"devices": found}, text, json=json)
 
 
 @device.command("show")
-@click.argument("token")
-@in_workspace
-@on_store
-@as_json
-def device_show(*, token: str, name: str, json: bool, **options: Any) -> None:
+@_of_token
+def device_show(*, token: str, name: str | None, json: bool, **options: Any) -> None:
     """Show the device with TOKEN: its owner, last status and route."""
-
-    async def work(services: Services, workspace: WorkspaceId) -> tuple[Device, DeviceRoute]:
-        device = await services.people.device(workspace, token_of(token))
-        [way] = await services.routes.of_devices(workspace, [device])
-        return device, way
-
-    found, way = run(with_workspace(name, options, work))
+    with client_of(options, name) as client:
+        found = client.get(f"/api/v1/devices/{segment(token)}")
+        people = {} if json else names_of(client, [found])
+    route = found["route"] or f"none: {found['no_route_reason']}"
     shown = {
-        "token": found.token.value,
-        "platform": found.platform,
-        "last_status": found.status,
-        "person": identity.cio_id(found.person_id),
-        "app": found.app,
-        "environment": found.environment,
-        "strikes": found.strikes,
-        "generation": found.generation,
-        "last_used": found.last_used,
-        "registered_at": found.registered_at,
-        "attributes": found.attributes,
-        "dropped_attributes": found.dropped_attributes,
-        "route": way.route and way.route.name,
-        "no_route_reason": way.reason or None,
+        "token": masked(found["token"]),
+        "person": people.get(found["person"], found["person"]),
+        "platform": found["platform"],
+        "last status": status_text(found["last_status"]),
+        "bounces in a row": f"{found['strikes']:,}",
+        "route": route,
+        "app": found["app"],
+        "environment": found["environment"],
+        "last used": exactly(found["last_used"]),
+        "registered": exactly(found["registered_at"]),
+        "attributes": ", ".join(f"{key}={value}" for key, value in found["attributes"].items()),
+        "dropped attributes": ", ".join(f"{key} ({why})" for key, why in found["dropped_attributes"].items()),
     }
-    told = {**shown, "token": found.token.masked, "last_status": _status(found.status)}
-    del told["no_route_reason"]
-    if way.reason:
-        told["route"] = f"none: {way.reason}"
-    lines = [
-        f"{key.replace('_', ' '):<18} {'-' if value in ('', {}) else value}" for key, value in told.items()
-    ]
-    answer(shown, "\n".join(lines), json=json)
+    answer(found, fields(shown), json=json)
 
 
 @device.command("history")
-@click.argument("token")
-@click.option("--limit", default=100, show_default=True, help="Number of entries, newest first.")
-@in_workspace
-@on_store
-@as_json
-def device_history(*, token: str, limit: int, name: str, json: bool, **options: Any) -> None:
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Number of entries, newest first.",
+)
+@_of_token
+def device_history(*, token: str, limit: int, name: str | None, json: bool, **options: Any) -> None:
     """Show the history of the device with TOKEN, newest first. It is kept after the device is deleted."""
-
-    async def work(services: Services, workspace: WorkspaceId) -> list[HistoryLine]:
-        return await services.people.history(workspace, token_of(token), limit=limit)
-
-    lines = run(with_workspace(name, options, work))
+    with client_of(options, name) as client:
+        found = client.get(f"/api/v1/devices/{segment(token)}/history", limit=limit)
     rows = [
         [
-            f"{line.at:%Y-%m-%d %H:%M:%S}",
-            line.event,
-            _status(line.from_status),
-            _status(line.to_status),
-            " ".join(
-                str(part) for part in (line.provider, line.provider_status, line.provider_reason) if part
-            ),
+            ago(line["at"]),
+            line["event"],
+            _status(line["from_status"]),
+            _status(line["to_status"]),
+            _response(line),
         ]
-        for line in lines
+        for line in found["history"]
     ]
-    answer(
-        {"history": lines}, table(rows, ["time (UTC)", "event", "from", "to", "provider response"]), json=json
-    )
+    answer(found, table(rows, ["when", "event", "from", "to", "provider response"]), json=json)
 
 
-@click.command(short_help="Queue a push to a person.")
-@in_workspace
-@click.option("--to", metavar="ID", required=True, help="The person: an ID, an email or cio_….")
-@click.option("--title", metavar="TEXT", help="Title.")
-@click.option("--message", metavar="TEXT", help="Message.")
-@on_store
-@as_json
-def send(*, name: str, to: str, title: str | None, message: str | None, json: bool, **options: Any) -> None:
-    """Queue a push to all devices of a person. A running worker sends it."""
-    from pushkeeper.services.messages.transactional import TransactionalPush
-    from pushkeeper.services.people import PersonReference
+@device.command("pushes", short_help="Show the pushes to a device and their outcomes.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=50,
+    show_default=True,
+    help="Number of pushes, newest first.",
+)
+@_of_token
+def device_pushes(*, token: str, limit: int, name: str | None, json: bool, **options: Any) -> None:
+    """Show the pushes to the device with TOKEN and their outcomes, newest first."""
+    from pushkeeper.core.delivery.reason_codes import MEANINGS
 
-    async def work(services: Services, workspace: WorkspaceId) -> Queued:
-        person = await services.people.person(workspace, identity.of_path(to))
-        cio_id = identity.Identifier(identity.IdentifierKind.CIO_ID, person.cio_id)
-        push = TransactionalPush(
-            naming=PersonReference(workspace_id=workspace, path=cio_id),
-            content=Content(title=title, message=message),
-        )
-        return await services.transactional.send(actor(), workspace, push)
-
-    queued = run(with_workspace(name, options, work))
-    shown = {"delivery_id": str(queued.delivery_id), "queued_at": int(queued.queued_at.timestamp())}
-    answer(shown, f"Queued. Delivery ID: {queued.delivery_id}", json=json)
+    with client_of(options, name) as client:
+        found = client.get(f"/api/v1/devices/{segment(token)}/pushes", limit=limit)
+    rows = [
+        [
+            ago(one["settled_at"]),
+            one["ending"],
+            one["reason"],
+            MEANINGS.get(one["reason"], ""),
+            _response(one),
+        ]
+        for one in found["pushes"]
+    ]
+    headings = ["when", "outcome", "reason", "meaning", "provider response"]
+    ids = [one["delivery_id"] for one in found["pushes"]]
+    answer(found, table(rows, headings, ids) if rows else "No pushes yet.", json=json)
 
 
 def _status(status: str | None) -> str:
     return "-" if status is None else status or "unused"
+
+
+def _response(line: dict[str, Any]) -> str:
+    parts = (line["provider"], line["provider_status"], line["provider_reason"])
+    return " ".join(str(part) for part in parts if part)

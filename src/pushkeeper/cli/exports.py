@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, progress, run, table, unread
+from pushkeeper.cli.common import (
+    TaskGroup,
+    answer,
+    as_json,
+    in_workspace,
+    on_store,
+    progress,
+    run,
+    table,
+    unread,
+)
+from pushkeeper.cli.times import Moment
 from pushkeeper.cli.use_cases import actor, with_workspace
 from pushkeeper.core.exports.columns import ExportKind
 from pushkeeper.core.exports.writers import ExportFormat
@@ -26,7 +37,7 @@ if TYPE_CHECKING:
 _TIMED = {ExportKind.HISTORY, ExportKind.PUSHES}
 
 
-@click.group(short_help="Export devices, people, history, pushes and members of audiences.")
+@click.group(cls=TaskGroup, short_help="Export devices, people, history, pushes and members of audiences.")
 def export() -> None:
     """Export devices, people, history, pushes and members of audiences, as they are at one moment.
 
@@ -48,8 +59,8 @@ def _options_of(kind: ExportKind) -> Iterator[Callable[[Any], Any]]:
         "--columns", metavar="NAMES", help="Columns, separated by commas; attribute.NAME for an attribute."
     )
     if kind in _TIMED:
-        yield click.option("--since", metavar="TIME", help="Start: an ISO 8601 time with a zone, or seconds.")
-        yield click.option("--until", metavar="TIME", help="End, exclusive.")
+        yield click.option("--since", metavar="TIME", type=Moment(), help="Start, such as 2h or 2026-12-24.")
+        yield click.option("--until", metavar="TIME", type=Moment(), help="End, exclusive.")
     yield click.option(
         "--tokens",
         type=click.Choice(["full", "masked"]),

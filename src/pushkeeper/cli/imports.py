@@ -59,9 +59,11 @@ _OPTIONS = (
     click.option(
         "--from",
         "source",
+        metavar="SERVICE",
         type=click.Choice(sorted(READERS)),
         required=True,
-        help="The service whose export the file is; generic is any file with a token on each row.",
+        help=f"The service whose export the file is: {', '.join(sorted(READERS))}; generic is any file with a token on "
+        "each row.",
     ),
     click.option("--apply", is_flag=True, help="Import. Without it nothing is changed."),
     click.option(
@@ -146,7 +148,7 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
         sys.exit(1)
 
 
-@import_.command("customerio")
+@import_.command("customerio", short_help="Import the people of a Customer.io workspace.")
 @click.option(
     "--app-api-key",
     envvar="CUSTOMERIO_APP_API_KEY",
@@ -205,7 +207,7 @@ def import_customerio(
         sys.exit(1)
 
 
-@import_.command("verify")
+@import_.command("verify", short_help="Show how an import compared with its file.")
 @click.argument("number", metavar="IMPORT", type=click.IntRange(1))
 @in_workspace
 @on_store

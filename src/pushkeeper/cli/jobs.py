@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
-from pushkeeper.cli.use_cases import actor, with_workspace
-
-if TYPE_CHECKING:
-    from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.jobs import Job
-    from pushkeeper.services.services import Services
+from pushkeeper.cli.client import client_of, segment
+from pushkeeper.cli.common import TaskGroup, answer, confirm, on_api, table, yes_option
+from pushkeeper.cli.times import ago
 
 
-@click.group(short_help="List, retry and cancel background jobs.")
+@click.group(cls=TaskGroup, short_help="List, retry and cancel background jobs.")
 def jobs() -> None:
     """List, retry and cancel background jobs: broadcast plans, recipient files, estimates, exports and failing webhooks.
 
@@ -24,61 +20,45 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@in_workspace
-@on_store
-@as_json
-def jobs_list(*, name: str, json: bool, **options: Any) -> None:
+@on_api
+def jobs_list(*, name: str | None, json: bool, **options: Any) -> None:
     """List unfinished jobs, newest first."""
-    from pushkeeper.services.schemas.jobs import JobListView, JobView
-
-    found = run(_all(name, options))
+    with client_of(options, name) as client:
+        found = client.get("/api/v1/jobs")
     rows = [
         [
-            job.kind,
-            str(job.item_id),
-            job.state,
-            str(job.attempts),
-            "" if job.state == "failed" else f"{job.next_attempt_at:%Y-%m-%d %H:%M:%S}",
-            job.reason or "",
+            one["kind"],
+            str(one["id"]),
+            one["state"],
+            str(one["attempts"]),
+            "" if one["next_attempt_at"] is None else ago(one["next_attempt_at"]),
+            one["reason"] or "",
         ]
-        for job in found
+        for one in found["jobs"]
     ]
-    headings = ["kind", "id", "state", "attempts", "next attempt (UTC)", "reason"]
-    text = table(rows, headings) if rows else "No pending jobs."
-    answer(JobListView(jobs=[JobView.of(job) for job in found]), text, json=json)
+    headings = ["kind", "id", "state", "attempts", "next attempt", "reason"]
+    answer(found, table(rows, headings) if rows else "No pending jobs.", json=json)
 
 
 @jobs.command("retry")
 @click.argument("kind")
 @click.argument("job", type=int)
-@in_workspace
-@on_store
-@as_json
-def jobs_retry(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
+@on_api
+def jobs_retry(*, kind: str, job: int, name: str | None, json: bool, **options: Any) -> None:
     """Retry the JOB of a KIND now, with all of its attempts."""
-
-    async def work(services: Services, workspace: WorkspaceId) -> Job:
-        return await services.jobs.retry(actor(), workspace, kind, job)
-
-    run(with_workspace(name, options, work))
+    with client_of(options, name) as client:
+        client.post(f"/api/v1/jobs/{segment(kind)}/{job}/retry")
     answer({"kind": kind, "id": job, "retried": True}, f"{kind} {job} is being retried.", json=json)
 
 
 @jobs.command("cancel")
 @click.argument("kind")
 @click.argument("job", type=int)
-@in_workspace
-@on_store
-@as_json
-def jobs_cancel(*, kind: str, job: int, name: str, json: bool, **options: Any) -> None:
+@yes_option
+@on_api
+def jobs_cancel(*, kind: str, job: int, yes: bool, name: str | None, json: bool, **options: Any) -> None:
     """Cancel the JOB of a KIND."""
-
-    async def work(services: Services, workspace: WorkspaceId) -> Job:
-        return await services.jobs.cancel(actor(), workspace, kind, job)
-
-    run(with_workspace(name, options, work))
+    confirm(f"Cancel {kind} {job}?", yes=yes, json=json)
+    with client_of(options, name) as client:
+        client.post(f"/api/v1/jobs/{segment(kind)}/{job}/cancel")
     answer({"kind": kind, "id": job, "cancelled": True}, f"{kind} {job} was cancelled.", json=json)
-
-
-async def _all(name: str, options: dict[str, Any]) -> list[Job]:
-    return await with_workspace(name, options, lambda services, workspace: services.jobs.all(workspace))

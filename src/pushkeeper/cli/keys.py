@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
+from pushkeeper.cli.client import client_of
+from pushkeeper.cli.common import (
+    TaskGroup,
+    answer,
+    as_json,
+    confirm,
+    in_workspace,
+    on_api,
+    on_store,
+    run,
+    table,
+    yes_option,
+)
+from pushkeeper.cli.times import ago
 from pushkeeper.cli.use_cases import actor, with_services, with_workspace
 from pushkeeper.core import cell
 
@@ -19,7 +32,7 @@ _KINDS = {"track": "Track API", "app": "App API and native API", "cdp": "Data Pi
 _NAMES = {"track": "api_key", "app": "app_api_key", "cdp": "write_key"}
 
 
-@click.group(short_help="Manage API keys.")
+@click.group(cls=TaskGroup, short_help="Manage API keys.")
 def keys() -> None:
     """Manage API keys.
 
@@ -29,16 +42,15 @@ def keys() -> None:
 
 
 @keys.command("list")
-@in_workspace
-@on_store
-@as_json
-def keys_list(*, name: str, json: bool, **options: Any) -> None:
+@on_api
+def keys_list(*, name: str | None, json: bool, **options: Any) -> None:
     """List keys by site ID or key prefix."""
-    found = run(
-        with_workspace(name, options, lambda services, workspace: services.api_keys.of_workspace(workspace))
-    )
-    rows = [[one.kind, one.key_id, _KINDS[one.kind], f"{one.created_at:%Y-%m-%d}"] for one in found]
-    answer({"keys": found}, table(rows, ["kind", "id", "scope", "created"]), json=json)
+    with client_of(options, name) as client:
+        found = client.get("/api/v1/keys")
+    rows = [
+        [one["kind"], one["key_id"], _KINDS[one["kind"]], ago(one["created_at"])] for one in found["keys"]
+    ]
+    answer(found, table(rows, ["kind", "id", "scope", "created"]), json=json)
 
 
 @keys.command("add", short_help="Create a key.")
@@ -81,14 +93,20 @@ def keys_map(*, cells: tuple[int, ...], json: bool, **options: Any) -> None:
 @keys.command("revoke", short_help="Revoke a key.")
 @click.argument("kind", type=click.Choice(list(_KINDS)))
 @click.argument("key_id", metavar="ID")
+@yes_option
 @in_workspace
 @on_store
 @as_json
-def keys_revoke(*, kind: str, key_id: str, name: str, json: bool, **options: Any) -> None:
+def keys_revoke(*, kind: str, key_id: str, yes: bool, name: str, json: bool, **options: Any) -> None:
     """Revoke the key ID of KIND. The last key of a kind cannot be revoked.
 
     ID is what `keys list` shows: a site ID or a key prefix.
     """
+    confirm(
+        f"Revoke the {kind} key {key_id}? Clients that use it stop working within a second.",
+        yes=yes,
+        json=json,
+    )
 
     async def work(services: Services, workspace: WorkspaceId) -> None:
         await services.api_keys.revoke(actor(), workspace, kind, key_id)

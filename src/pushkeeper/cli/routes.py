@@ -1,4 +1,4 @@
-"""Routes: their status, and an operator's actions."""
+"""Routes: how they do, and what an operator decides about them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, run, table
-from pushkeeper.cli.use_cases import actor, with_workspace
+from pushkeeper.cli.client import client_of, segment
+from pushkeeper.cli.common import TaskGroup, answer, confirm, fields, on_api, table, yes_option
+from pushkeeper.cli.times import exactly
+from pushkeeper.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.routes import Routes
+    from collections.abc import Callable
 
 
-@click.group(short_help="Manage routes (credential + app + environment).")
+@click.group(cls=TaskGroup, short_help="Manage routes (credential + app + environment).")
 def routes() -> None:
     """Manage routes. A route is one credential, app and environment, which providers accept or reject as a unit.
 
@@ -25,90 +24,106 @@ def routes() -> None:
     """
 
 
-@routes.command("list")
-@in_workspace
-@on_store
-@as_json
-def routes_list(*, name: str, json: bool, **options: Any) -> None:
-    """List routes with their state, results of the last 24 hours, queue and held rejections."""
-    from pushkeeper.services.schemas.routes import RouteListView, RouteView
+def _of_route(command: Callable[..., None]) -> Callable[..., None]:
+    return click.argument("route")(on_api(command))
 
-    found = run(_with_routing(name, options, lambda routing, workspace: routing.all(workspace)))
+
+@routes.command("list", short_help="List routes and their state.")
+@on_api
+def routes_list(*, name: str | None, json: bool, **options: Any) -> None:
+    """List routes with their state, results of the last 24 hours, queue and held rejections."""
+    with client_of(options, name) as client:
+        found = client.get("/api/v1/routes")
     rows = [
         [
-            facts.route.name,
-            facts.state,
-            f"{facts.health.accepted:,}",
-            f"{facts.health.ambiguous + facts.health.definite:,}",
-            f"{facts.health.waiting:,}",
-            f"{facts.health.held_verdicts:,}",
-            facts.route.pause_reason or (facts.alerts[0].alert if facts.alerts else ""),
+            one["route"],
+            one["state"],
+            f"{one['last_24_hours']['accepted']:,}",
+            f"{_rejected(one):,}",
+            f"{one['waiting']:,}",
+            f"{one['held']:,}",
+            one["pause_reason"] or (one["alerts"][0]["alert"] if one["alerts"] else ""),
         ]
-        for facts in found
+        for one in found["routes"]
     ]
     headings = ["route", "state", "accepted", "rejected", "queued", "on hold", "reason or alert"]
-    text = table(rows, headings) if rows else "No credentials yet."
-    answer(RouteListView(routes=[RouteView.of(facts) for facts in found]), text, json=json)
+    answer(found, table(rows, headings) if rows else "No credentials yet.", json=json)
+
+
+@routes.command("show", short_help="Show a route and its alerts.")
+@_of_route
+def routes_show(*, route: str, name: str | None, json: bool, **options: Any) -> None:
+    """Show ROUTE: its state, results of the last 24 hours, and alerts."""
+    with client_of(options, name) as client:
+        found = next((one for one in client.get("/api/v1/routes")["routes"] if one["route"] == route), None)
+    if found is None:
+        raise NotFound(f"There is no route {route!r}. `pushkeeper routes list` shows them")
+    last = found["last_24_hours"]
+    shown = {
+        "route": found["route"],
+        "state": found["state"],
+        "pause reason": found["pause_reason"],
+        "paused": exactly(found["paused_at"]),
+        "first accepted": exactly(found["accepted_at"]),
+        "throttled until": exactly(found["throttled_until"]),
+        "accepted (24 h)": f"{last['accepted']:,}",
+        "rejected (24 h)": f"{_rejected(found):,}",
+        "other (24 h)": f"{last['other']:,}",
+        "queued": f"{found['waiting']:,}",
+        "on hold": f"{found['held']:,}",
+    }
+    alerts = [
+        f"{one['alert']} ({one['times']:,} times, last {exactly(one['last_at'])})" for one in found["alerts"]
+    ]
+    answer({"route": found}, "\n".join([fields(shown), *([""] if alerts else []), *alerts]), json=json)
 
 
 @routes.command("pause")
-@click.argument("route")
 @click.option("--reason", metavar="TEXT", default="", help="Reason shown to other users.")
-@in_workspace
-@on_store
-@as_json
-def routes_pause(*, route: str, reason: str, name: str, json: bool, **options: Any) -> None:
+@_of_route
+def routes_pause(*, route: str, reason: str, name: str | None, json: bool, **options: Any) -> None:
     """Pause ROUTE on all servers. Its pushes are queued until it is resumed."""
-    run(
-        _with_routing(
-            name, options, lambda routing, workspace: routing.pause(actor(), workspace, route, reason=reason)
-        )
-    )
-    answer({"route": route, "paused": True}, f"Paused {route}. New pushes are queued.", json=json)
+    found = _decide(route, "pause", name, options, {"reason": reason})
+    answer(found, f"Paused {route}. New pushes are queued.", json=json)
 
 
 @routes.command("resume")
-@click.argument("route")
-@in_workspace
-@on_store
-@as_json
-def routes_resume(*, route: str, name: str, json: bool, **options: Any) -> None:
+@_of_route
+def routes_resume(*, route: str, name: str | None, json: bool, **options: Any) -> None:
     """Resume ROUTE, including its queued pushes."""
-    released = run(
-        _with_routing(name, options, lambda routing, workspace: routing.resume(actor(), workspace, route))
-    )
-    text = f"Resumed {route} ({released:,} queued pushes)."
-    answer({"route": route, "released": released}, text, json=json)
+    found = _decide(route, "resume", name, options)
+    answer(found, f"Resumed {route} ({found['released']:,} queued pushes).", json=json)
 
 
-@routes.command("apply")
-@click.argument("route")
-@in_workspace
-@on_store
-@as_json
-def routes_apply(*, route: str, name: str, json: bool, **options: Any) -> None:
+@routes.command("apply", short_help="Mark devices of held rejections as bounced.")
+@yes_option
+@_of_route
+def routes_apply(*, route: str, yes: bool, name: str | None, json: bool, **options: Any) -> None:
     """Apply the held rejections of ROUTE: mark devices as bounced."""
-    applied = run(
-        _with_routing(name, options, lambda routing, workspace: routing.apply(actor(), workspace, route))
-    )
-    answer({"route": route, "applied": applied}, f"Applied {applied:,} held rejections.", json=json)
+    confirm(f"Mark the devices of all held rejections of {route} as bounced?", yes=yes, json=json)
+    found = _decide(route, "apply", name, options)
+    answer(found, f"Applied {found['applied']:,} held rejections.", json=json)
 
 
-@routes.command("discard")
-@click.argument("route")
-@in_workspace
-@on_store
-@as_json
-def routes_discard(*, route: str, name: str, json: bool, **options: Any) -> None:
+@routes.command("discard", short_help="Discard held rejections and resend.")
+@yes_option
+@_of_route
+def routes_discard(*, route: str, yes: bool, name: str | None, json: bool, **options: Any) -> None:
     """Discard the held rejections of ROUTE and resend their pushes. No device changes."""
-    dropped = run(
-        _with_routing(name, options, lambda routing, workspace: routing.discard(actor(), workspace, route))
-    )
-    text = f"Discarded {dropped:,} held rejections. Their pushes will be resent."
-    answer({"route": route, "discarded": dropped}, text, json=json)
+    confirm(f"Discard the held rejections of {route} and resend their pushes?", yes=yes, json=json)
+    found = _decide(route, "discard", name, options)
+    text = f"Discarded {found['discarded']:,} held rejections. Their pushes will be resent."
+    answer(found, text, json=json)
 
 
-async def _with_routing(
-    name: str, options: dict[str, Any], ask: Callable[[Routes, WorkspaceId], Awaitable[Any]]
-) -> Any:
-    return await with_workspace(name, options, lambda services, workspace: ask(services.routes, workspace))
+def _decide(
+    route: str, what: str, name: str | None, options: dict[str, Any], body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    with client_of(options, name) as client:
+        found: dict[str, Any] = client.post(f"/api/v1/routes/{segment(route)}/{what}", body)
+        return found
+
+
+def _rejected(route: dict[str, Any]) -> int:
+    last: dict[str, int] = route["last_24_hours"]
+    return last["ambiguous"] + last["definite"]

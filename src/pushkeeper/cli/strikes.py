@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 import click
 
-from pushkeeper.cli.common import answer, as_json, in_workspace, on_store, progress, run, table
-from pushkeeper.cli.use_cases import actor, with_workspace
-
-if TYPE_CHECKING:
-    from pushkeeper.core.model import WorkspaceId
-    from pushkeeper.services.services import Services
-    from pushkeeper.services.strikes import StrikeSelector, UndoResult
+from pushkeeper.cli.client import client_of
+from pushkeeper.cli.common import answer, on_api, table
+from pushkeeper.cli.times import Moment
 
 
 @click.command(short_help="Revert bounces caused by an error on your side.")
 @click.option(
-    "--since", metavar="TIME", required=True, help="Start of the period, such as 2026-11-26T14:00Z."
+    "--since",
+    metavar="TIME",
+    type=Moment(),
+    required=True,
+    help="Start of the period, such as 2h or 2026-11-26T14:00Z.",
 )
-@click.option("--until", metavar="TIME", required=True, help="End of the period (exclusive).")
+@click.option(
+    "--until",
+    metavar="TIME",
+    type=Moment(),
+    help="End of the period (exclusive), such as 30m.  [default: now]",
+)
 @click.option("--route", metavar="NAME", help="Only bounces on this route, as shown by `routes list`.")
 @click.option(
     "--credential", metavar="NAME", help="Only bounces on this credential's routes, such as fcm:my-project."
@@ -38,50 +44,39 @@ if TYPE_CHECKING:
 )
 @click.option("--why", metavar="TEXT", help="Reason, saved in device history.")
 @click.option("--yes", is_flag=True, help="Apply the changes; without this it is a dry run.")
-@in_workspace
-@on_store
-@as_json
-def undo(*, yes: bool, why: str | None, name: str, json: bool, **options: Any) -> None:
+@on_api
+def undo(*, yes: bool, why: str | None, name: str | None, json: bool, **options: Any) -> None:
     """Revert the bounces of a period and recalculate the status of each device without them.
 
     Devices that re-registered since are not changed. Every change is recorded in the device's history. Without --yes this is
     a dry run.
+
+    \b
+    Example:
+      pushkeeper undo --since 2h --route apns:sandbox:com.example.shop
     """
-    from pushkeeper.services import typed
-    from pushkeeper.services.schemas.strikes import UndoOutcome, UndoRequest
-
     asked = {key: options.pop(key) for key in ("since", "until", "route", "credential", "reason", "only")}
-    wanted = typed.read({**asked, "why": why, "dry_run": not yes}, UndoRequest)
-    outcome = run(_undo(name, options, wanted.meant(), why=why or "", dry_run=not yes, quiet=json))
-    answer(UndoOutcome.of(outcome), _told(outcome), json=json)
+    asked["until"] = asked["until"] or datetime.now(UTC).isoformat()
+    given = {key: value for key, value in {**asked, "why": why}.items() if value is not None}
+    with client_of(options, name) as client:
+        found = client.post("/api/v1/undo", {**given, "dry_run": not yes})
+    answer(found, _told(found), json=json)
 
 
-async def _undo(
-    name: str, options: dict[str, Any], meant: StrikeSelector, *, why: str, dry_run: bool, quiet: bool
-) -> UndoResult:
-    async def work(services: Services, workspace: WorkspaceId) -> UndoResult:
-        with progress("devices", quiet=quiet) as told:
-            if dry_run:
-                return await services.strikes.preview(workspace, meant, told)
-            return await services.strikes.undo(actor(), workspace, meant, why=why, progress=told)
-
-    return await with_workspace(name, options, work)
-
-
-def _told(outcome: UndoResult) -> str:
-    done = outcome.undo_id is not None
-    lines = [f"Found {outcome.strikes:,} bounces on {outcome.devices:,} devices."]
+def _told(outcome: dict[str, Any]) -> str:
+    lines = [f"Found {outcome['strikes']:,} bounces on {outcome['devices']:,} devices."]
     rows = [
-        [before or "unused", after or "unused", f"{count:,}"]
-        for (before, after), count in outcome.changed.most_common()
+        [one["from"] or "unused", one["to"] or "unused", f"{one['devices']:,}"] for one in outcome["changed"]
     ]
     if rows:
         lines += ["", table(rows, ["from", "to", "devices"]), ""]
-    if outcome.unchanged:
+    if outcome["unchanged"]:
         lines.append(
-            f"{outcome.unchanged:,} devices unchanged (re-registered since, or bounced for other reasons)."
+            f"{outcome['unchanged']:,} devices unchanged (re-registered since, or bounced for other reasons)."
         )
-    if outcome.gone:
-        lines.append(f"{outcome.gone:,} devices no longer exist.")
-    lines.append(f"Reverted. ID: {outcome.undo_id}" if done else "Dry run. Re-run with --yes to apply.")
-    return "\n".join(lines)
+    if outcome["gone"]:
+        lines.append(f"{outcome['gone']:,} devices no longer exist.")
+    done = (
+        "Dry run. Re-run with --yes to apply." if outcome["dry_run"] else f"Reverted. ID: {outcome['undo']}"
+    )
+    return "\n".join([*lines, done])

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from pushkeeper.core import times
+from pushkeeper.core import identity, times
+from pushkeeper.core.devices import tokens
+from pushkeeper.core.identity import Identifier, IdentifierKind
+from pushkeeper.core.model import Platform
 from pushkeeper.errors import BadRequest, NotFound, TooLarge, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
+
+    from pushkeeper.core.model import Token
 
 OnBad: TypeAlias = "Callable[[BadRequest], None]"  # takes the error of a skipped value, or raises it
 
@@ -22,6 +27,9 @@ MAX_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
 MAX_EVENT_NAME_BYTES = 100
 MAX_ATTRIBUTES = 300
+MAX_ID_BYTES = 150
+MAX_TOKEN_BYTES = 4096
+NO_PHONE_NUMBERS = "phone numbers are not supported as identifiers; use id, email or cio_id"
 _LONGEST_INTEGER = 2**63
 _EXACT_IN_A_FLOAT = 2**53
 _DIGITS = re.compile(r"[0-9]{1,18}")  # far more of them are no number to Python
@@ -231,3 +239,123 @@ def check_attribute(name: str, value: object, field: str) -> None:
             f"value for attribute '{shown}' cannot be longer than {MAX_VALUE_BYTES} bytes",
             is_sentence=True,
         )
+
+
+# Identifiers of people, and tokens of devices.
+
+
+def checked_identifier(found: Identifier, field: str) -> Identifier:
+    """An identifier that can be kept.
+
+    Raises:
+        BadRequest, TooLarge: it is over 150 bytes, or has a NUL character.
+    """
+    require_identifier(found.value, field)
+    return found
+
+
+def identifier_of_path(segment: str, field: str = "identifier") -> Identifier:
+    """Whom a segment of a path names: by an id, an email, or `cio_` and a cio_id.
+
+    Raises:
+        BadRequest, TooLarge: it is blank or too long, or cannot be stored.
+    """
+    given = text(segment, field, max_bytes=MAX_ID_BYTES + len("cio_"))
+    return checked_identifier(identity.of_path(given), field)
+
+
+def require_identifier(value: str, field: str) -> None:
+    """Refuse a text that cannot identify anybody.
+
+    Raises:
+        BadRequest, TooLarge: it is blank, over 150 bytes, or has a NUL character.
+    """
+    if "\0" in value:
+        raise BadRequest(field, "cannot contain NUL characters")
+    if not value.strip():
+        raise BadRequest(field, "is required and cannot be empty", "missing")
+    if len(value.encode()) > MAX_ID_BYTES:
+        raise TooLarge(field, f"cannot be longer than {MAX_ID_BYTES} bytes")
+
+
+def identifiers_in(given: object, field: str) -> dict[str, Any]:
+    """The identifiers of an object without null ones, nor empty ones beside others; an empty one alone is refused by its name later.
+
+    Raises:
+        BadRequest: it is no object.
+    """
+    there = {name: value for name, value in as_object(given, field).items() if value is not None}
+    if len(there) == 1:
+        return there
+    return {name: value for name, value in there.items() if not isinstance(value, str) or value.strip()}
+
+
+def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -> Identifier:
+    """The one identifier of an object like `{"email": "a@example.com"}`; a null one, or an empty one beside it, is absent.
+
+    Customer.io's newer calls have `internal` for a cio_id, with its prefix.
+
+    Raises:
+        BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be stored.
+    """
+    identifiers = identifiers_in(given, field)
+    if "phone" in identifiers:
+        raise BadRequest(f"{field}.phone", NO_PHONE_NUMBERS)
+    if list(identifiers) == ["internal"] and IdentifierKind.CIO_ID in kinds:
+        place = f"{field}.internal"
+        prefixed = text(identifiers["internal"], place, max_bytes=MAX_ID_BYTES)
+        return checked_identifier(Identifier(IdentifierKind.CIO_ID, prefixed.removeprefix("cio_")), place)
+    named = {kind: value for kind in kinds if (value := identifiers.get(kind.value)) is not None}
+    if len(named) != 1 or len(identifiers) != 1:
+        words = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+        raise BadRequest(field, f"expected exactly one of {words}")
+    [(kind, value)] = named.items()
+    place = f"{field}.{kind}"
+    return checked_identifier(
+        Identifier(kind, text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)), place
+    )
+
+
+def number_as_text(value: object) -> object:
+    """Callers have numeric ids."""
+    number = whole(value)
+    return str(number) if isinstance(number, int) and not isinstance(number, bool) else value
+
+
+def known_token(value: object, field: str) -> Token:
+    """A push token to look up a device by; texts that can't be a token are accepted, as older releases registered them.
+
+    Raises:
+        BadRequest, TooLarge: it is none, or too long.
+    """
+    found = text(value, field, max_bytes=MAX_TOKEN_BYTES)
+    if "\0" in found:
+        raise BadRequest(field, "cannot contain NUL characters")
+    return tokens.token_of(found)
+
+
+def identifier_field(given: object, field: str, path: Identifier) -> str:
+    """Where an object that was read by `one_identifier` has its identifier, as the call spells it."""
+    named = {name for name, value in as_object(given, field).items() if value is not None}
+    return f"{field}.internal" if named == {"internal"} else f"{field}.{path.kind}"
+
+
+def new_token(value: object, field: str) -> Token:
+    """A push token to register.
+
+    Raises:
+        BadRequest, TooLarge: it can't be a token, or is too long.
+    """
+    found = known_token(value, field)
+    if flaw := tokens.flaw(found):
+        raise BadRequest(field, flaw)
+    return found
+
+
+def platform(value: object, field: str) -> Platform:
+    """The platform of a device.
+
+    Raises:
+        BadRequest: it is unknown.
+    """
+    return Platform(one_of(value, field, tuple(Platform)))

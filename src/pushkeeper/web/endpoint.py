@@ -70,7 +70,7 @@ class Endpoint(Generic[HandlerT]):
         request = Request(scope, receive)
         status, delivery_id = _CLIENT_LEFT, None
         try:
-            response = await self._response(request)
+            response = await self.respond(request)
             if self.style.for_browsers:
                 response = response.zipped(accepted=request.accepts_gzip)
             sending = response.send(
@@ -99,15 +99,8 @@ class Endpoint(Generic[HandlerT]):
             delivery_id=None if delivery_id is None else str(delivery_id),
         )
 
-    def _meter(self, method: str, status: int) -> tuple[Counter, Histogram]:
-        """The metrics of such calls; invented methods create no labels."""
-        if method not in self.handlers:
-            return meters_of(self.style.name, self._path, "other", status)
-        found = meters_of(self.style.name, self._path, method, status)
-        self._meters[method, status] = found
-        return found
-
-    async def _response(self, request: Request) -> Response:
+    async def respond(self, request: Request) -> Response:
+        """The response to a request, which may be how an error is said."""
         handler = self.handlers.get(request.method)
         if handler is None:
             error = MethodNotAllowed(f"{request.method} is not supported for this path")
@@ -127,6 +120,14 @@ class Endpoint(Generic[HandlerT]):
             log.exception("request_failed", route=self._path, request_id=request.request_id)
             fault = PushkeeperError("internal error")
             return self.style.refusal(request, fault, http_status(fault))
+
+    def _meter(self, method: str, status: int) -> tuple[Counter, Histogram]:
+        """What counts such calls; whoever makes up a method does not make up a label."""
+        if method not in self.handlers:
+            return meters_of(self.style.name, self._path, "other", status)
+        found = meters_of(self.style.name, self._path, method, status)
+        self._meters[method, status] = found
+        return found
 
 
 def meters_of(surface: str, path: str, method: str, status: int) -> tuple[Counter, Histogram]:

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 
 from pushkeeper.core.destination import Destinations
 from pushkeeper.core.devices.browser_keys import encoded
-from pushkeeper.core.model import Environment, Platform, Provider, Secret
+from pushkeeper.core.model import Environment, Provider, Secret
 from pushkeeper.errors import BadRequest
 from pushkeeper.providers import credentials as signing_credentials
-from pushkeeper.providers.apns import message as apns_message
 from pushkeeper.providers.apns.client import ApnsClient
-from pushkeeper.providers.fcm import message as fcm_message
 from pushkeeper.providers.fcm.client import FcmClient
 from pushkeeper.providers.pem import blocks, text_of
 from pushkeeper.providers.shared.apns_reasons import OUTAGE_WAIT_S
 from pushkeeper.providers.transport.address import Address
 from pushkeeper.providers.transport.tls import tls_context
-from pushkeeper.providers.webpush import message as webpush_message
 from pushkeeper.providers.webpush.client import WebPushClient
 from pushkeeper.providers.webpush.origins import Where
 from pushkeeper.providers.webpush.vapid import KeyRing, VapidKey, subject_of
@@ -26,22 +23,9 @@ from pushkeeper.store.admin import credentials
 from pushkeeper.store.admin.credentials import NewCredential
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pushkeeper.services.messages.templates import Checks
     from pushkeeper.store.admin.credentials import Credential
-    from pushkeeper.worker.provider_clients import Check, OnVerdicts, ProviderClient
+    from pushkeeper.worker.provider_clients import OnVerdicts, ProviderClient
 
-CHECKS: Checks = {
-    Platform.IOS: {Provider.APNS: apns_message, Provider.FCM: fcm_message},
-    Platform.ANDROID: {Provider.FCM: fcm_message},
-    Platform.WEB: {Provider.WEBPUSH: webpush_message},
-}
-CHECKS_OF_PROVIDERS: Mapping[Provider, Check] = {
-    Provider.APNS: apns_message,
-    Provider.FCM: fcm_message,
-    Provider.WEBPUSH: webpush_message,
-}
 AppleApp = credentials.AppleApp
 WEB_APP = "web"  # of a workspace with one site
 _LONGEST_APP = 100

@@ -20,7 +20,7 @@ from pushkeeper.store.admin import diagnostics, vault
 from pushkeeper.store.db import cells, connection_budget, migrate, opening, server_checks
 from pushkeeper.store.db.database import Database
 from pushkeeper.store.db.embedded import EmbeddedPostgres, programs, serving_alone
-from pushkeeper.wiring.providers import CHECKS
+from pushkeeper.wiring.checks import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -64,6 +64,20 @@ class Store:
     def __post_init__(self) -> None:
         services = Services.on(self.database, self.vault, self.renderer, CHECKS)
         object.__setattr__(self, "services", services)
+
+
+def require_database(settings: Settings) -> None:
+    """Refuse a data folder in which no service has run: to look at it must not make a database there.
+
+    Raises:
+        Misconfigured: there is no database in it, and no URL of one.
+    """
+    folder = settings.data_dir
+    if settings.database_url is None and not (folder / "postgres" / "PG_VERSION").exists():
+        raise Misconfigured(
+            f"data folder: no service has run in {folder} yet. Run `pushkeeper serve` to create it, or name the right "
+            "folder with --data or PUSHKEEPER_DATA_DIR"
+        )
 
 
 @asynccontextmanager

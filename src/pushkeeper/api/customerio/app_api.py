@@ -12,7 +12,7 @@ from pushkeeper.api.style import ApiStyle
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized
 from pushkeeper.services import validation
-from pushkeeper.services.identifiers import checked, one_identifier
+from pushkeeper.services.validation import checked_identifier, one_identifier
 from pushkeeper.web import response
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _App:
         try:
             found = [
                 await self._context.services.people.person(
-                    call.workspace_id, checked(Identifier(IdentifierKind.EMAIL, email), "email")
+                    call.workspace_id, checked_identifier(Identifier(IdentifierKind.EMAIL, email), "email")
                 )
             ]
         except NotFound:
@@ -153,7 +153,9 @@ async def person_named(context: Context, call: Call, text: str) -> Person:
     workspace = call.workspace_id
     kind = id_type(call.query("id_type"))
     try:
-        return await context.services.people.person(workspace, checked(Identifier(kind, text), "id"))
+        return await context.services.people.person(
+            workspace, checked_identifier(Identifier(kind, text), "id")
+        )
     except NotFound:
         if kind is not IdentifierKind.ID:
             raise

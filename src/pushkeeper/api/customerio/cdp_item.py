@@ -14,7 +14,7 @@ from pushkeeper.core import identity, times
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest
-from pushkeeper.services import identifiers, validation
+from pushkeeper.services import validation
 from pushkeeper.services.people import Call, PersonReference, PersonUpdate, placeholder_refusal
 from pushkeeper.services.reports.deliveries import AppReport
 from pushkeeper.services.validation import OnBad
@@ -168,7 +168,7 @@ class _Reader:
         """The email among the traits; if it is invalid or a placeholder, only the email is dropped from a user's item."""
         try:
             email = validation.optional_text(
-                traits.get("email"), "traits.email", max_bytes=identifiers.MAX_ID_BYTES
+                traits.get("email"), "traits.email", max_bytes=validation.MAX_ID_BYTES
             )
         except BadRequest as error:
             if self._user is None:
@@ -233,8 +233,8 @@ class _Reader:
         device = self._device(properties)
         given = {name: value for name, value in properties.items() if name != "device"}
         registration = parse.registered(
-            parse.token(device.get("token"), _TOKEN),
-            platform=parse.platform(device.get("type"), "context.device.type"),
+            validation.new_token(device.get("token"), _TOKEN),
+            platform=validation.platform(device.get("type"), "context.device.type"),
             last_used=self._at,
             attributes=parse.device_attributes(given, "properties", self._on_bad, self._spoiled),
             request_id=self._request_id,
@@ -259,7 +259,7 @@ class _Reader:
         ]
 
     def _forget_device(self, properties: dict[str, Any]) -> list[Said]:
-        token = identifiers.known_token(self._device(properties).get("token"), _TOKEN)
+        token = validation.known_token(self._device(properties).get("token"), _TOKEN)
         request_id, once = self._request_id, self._once
         if self._user is None:
             return [
@@ -330,11 +330,11 @@ def _anonymous_id(found: object, field: str) -> str | None:
 def _user(found: object) -> Identifier | None:
     """The person that a userId names; None for a missing one, an empty one and the word null."""
     text = validation.optional_text(
-        identifiers.number_as_text(found), "userId", max_bytes=identifiers.MAX_ID_BYTES
+        validation.number_as_text(found), "userId", max_bytes=validation.MAX_ID_BYTES
     )
     if text is None or text.strip() in _NOBODY:
         return None
-    return identifiers.checked(identity.of_path(text), "userId")
+    return validation.checked_identifier(identity.of_path(text), "userId")
 
 
 def _happened_at(item: dict[str, Any], sent_with: object, received_at: datetime) -> datetime:

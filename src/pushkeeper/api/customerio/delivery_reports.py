@@ -19,7 +19,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind, cio_id
 from pushkeeper.errors import BadRequest
 from pushkeeper.observability.meters import PROCESS
 from pushkeeper.observability.metrics import Metric
-from pushkeeper.services import identifiers, validation
+from pushkeeper.services import validation
 from pushkeeper.services.api_keys import not_here
 from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.reports.deliveries import AppMetric, AppReport
@@ -72,7 +72,7 @@ def report(
         delivery=delivery,
         metric=AppMetric(metric.lower()),
         reported_at=min(at or now, now),
-        token=identifiers.known_token(token, "recipient")
+        token=validation.known_token(token, "recipient")
         if isinstance(token, str) and token.strip()
         else None,
         href=_kept(href, validation.MAX_VALUE_BYTES),

@@ -12,21 +12,19 @@ import msgspec
 
 from pushkeeper.api.customerio import subscriptions
 from pushkeeper.core import times
-from pushkeeper.core.devices import tokens
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.core.model import Browser, Environment, Platform, id_kind_of
 from pushkeeper.core.placeholders import placeholder
 from pushkeeper.errors import BadRequest, TooLarge
-from pushkeeper.services import identifiers, validation
-from pushkeeper.services.identifiers import (
+from pushkeeper.services import validation
+from pushkeeper.services.people import AttributeChange, NewEvent, Registration
+from pushkeeper.services.validation import (
+    MAX_EVENT_NAME_BYTES,
     MAX_ID_BYTES,
     NO_PHONE_NUMBERS,
-    checked,
-    known_token,
+    checked_identifier,
     number_as_text,
 )
-from pushkeeper.services.people import AttributeChange, NewEvent, Registration
-from pushkeeper.services.validation import MAX_EVENT_NAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 MAX_EVENT_DATA_BYTES = 100_000
 _MOST_DROPPED_SHOWN = 20
-_PLATFORMS = tuple(Platform)
 _ENVIRONMENTS = tuple(Environment)
 _EVENT_KINDS = ("event", "page", "screen")
 _IDENTIFIERS = (IdentifierKind.ID, IdentifierKind.EMAIL)
@@ -50,12 +47,6 @@ _NOT_ATTRIBUTES = frozenset(
 
 
 # People.
-
-
-def identifier_field(given: object, field: str, path: Identifier) -> str:
-    """Where an object that was read by `one_identifier` has its identifier, as the call spells it."""
-    named = {name for name, value in validation.as_object(given, field).items() if value is not None}
-    return f"{field}.internal" if named == {"internal"} else f"{field}.{path.kind}"
 
 
 def id_type(asked: str | None) -> IdentifierKind:
@@ -78,7 +69,7 @@ def other_identifiers(body: dict[str, Any]) -> tuple[Identifier, ...]:
             number_as_text(body.get(kind.value)), kind.value, max_bytes=MAX_ID_BYTES
         )
         if value is not None and value.strip():
-            found.append(checked(Identifier(kind, value), kind.value))
+            found.append(checked_identifier(Identifier(kind, value), kind.value))
     return tuple(found)
 
 
@@ -91,7 +82,7 @@ def anonymous_id(value: object, field: str = "anonymous_id") -> str | None:
     found = validation.optional_text(number_as_text(value), field, max_bytes=MAX_ID_BYTES)
     if found is None or not found.strip() or placeholder(found):
         return None
-    identifiers.require_storable(found, field)
+    validation.require_identifier(found, field)
     return found
 
 
@@ -143,13 +134,14 @@ def registration(given: object, field: str, *, id_field: str, request_id: str) -
         BadRequest, TooLarge: a field is missing, malformed or too long.
     """
     device = validation.as_object(given, field)
+    token = validation.new_token(device.get(id_field), f"{field}.{id_field}")
+    platform = validation.platform(device.get("platform"), f"{field}.platform")
+    attributes = validation.optional_object(device.get("attributes"), f"{field}.attributes")
     found = registered(
-        token(device.get(id_field), f"{field}.{id_field}"),
-        platform=platform(device.get("platform"), f"{field}.platform"),
+        token,
+        platform=platform,
         last_used=times.from_seconds(device.get("last_used")),
-        attributes=device_attributes(
-            validation.optional_object(device.get("attributes"), f"{field}.attributes"), f"{field}.attributes"
-        ),
+        attributes=device_attributes(attributes, f"{field}.attributes"),
         request_id=request_id,
     )
     subscriptions.require_for(found, token_field=f"{field}.{id_field}", field=f"{field}.attributes")
@@ -236,32 +228,11 @@ def device_attributes(
     )
 
 
-def platform(value: object, field: str) -> Platform:
-    """The platform of a device.
-
-    Raises:
-        BadRequest: it is unknown.
-    """
-    return Platform(validation.one_of(value, field, _PLATFORMS))
-
-
 def _environment(value: object, field: str) -> str:
     return validation.one_of(value, field, _ENVIRONMENTS)
 
 
 _OUR_ATTRIBUTES = (("app_id", validation.optional_text), ("apns_environment", _environment))
-
-
-def token(value: object, field: str) -> Token:
-    """A push token to register.
-
-    Raises:
-        BadRequest, TooLarge: it can't be a token, or is too long.
-    """
-    found = known_token(value, field)
-    if flaw := tokens.flaw(found):
-        raise BadRequest(field, flaw)
-    return found
 
 
 # Events.

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pushkeeper.api.customerio.parse import (
-    identifier_field,
-    registration,
-)
+from pushkeeper.api.customerio.parse import registration
 from pushkeeper.core.identity import IdentifierKind
 from pushkeeper.core.model import PHONES, Platform
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.identifiers import MAX_TOKEN_BYTES, known_token, one_identifier
 from pushkeeper.services.messages.content import content_of
 from pushkeeper.services.messages.transactional import TransactionalPush
 from pushkeeper.services.people import PersonReference
+from pushkeeper.services.validation import MAX_TOKEN_BYTES
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Token, WorkspaceId
@@ -34,12 +31,14 @@ def transactional_push(body: dict[str, Any], workspace: WorkspaceId, *, request_
         BadRequest, TooLarge: a field is missing or malformed.
     """
     identifiers = body.get("identifiers")
-    path = one_identifier(identifiers, "identifiers", _KINDS)
+    path = validation.one_identifier(identifiers, "identifiers", _KINDS)
     custom_device = body.get("custom_device")
     to = _to(body.get("to"))
     return TransactionalPush(
         naming=PersonReference(
-            workspace_id=workspace, path=path, field=identifier_field(identifiers, "identifiers", path)
+            workspace_id=workspace,
+            path=path,
+            field=validation.identifier_field(identifiers, "identifiers", path),
         ),
         content=content_of(body),
         to=to,
@@ -74,7 +73,7 @@ def _to(given: object) -> Literal["all", "last_used"] | Token:
     to = validation.text(given, "to", max_bytes=MAX_TOKEN_BYTES)
     if to in {"all", "last_used"}:
         return cast("Literal['all', 'last_used']", to)
-    return known_token(to, "to")
+    return validation.known_token(to, "to")
 
 
 def _template(given: object) -> int | str | None:
@@ -93,4 +92,4 @@ def _platforms(given: object, to: Literal["all", "last_used"] | Token) -> tuple[
     """Whom it is for: without a platform, people's phones, as Customer.io has it; a device that is named is meant, too."""
     if given is None:
         return PHONES if to in {"all", "last_used"} else None
-    return (Platform(validation.one_of(given, "platform", tuple(Platform))),)
+    return (validation.platform(given, "platform"),)

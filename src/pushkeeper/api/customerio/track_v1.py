@@ -9,7 +9,7 @@ from pushkeeper.api.customerio import parse
 from pushkeeper.api.style import ApiStyle
 from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest, NotFound, PushkeeperError, Unauthorized, WrongCell
-from pushkeeper.services import identifiers, validation
+from pushkeeper.services import validation
 from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.web import response
 from pushkeeper.web.response import Response
@@ -117,7 +117,7 @@ class _Track:
         await self._context.services.people.forget_device(
             call.workspace_id,
             identifier(call),
-            identifiers.known_token(call.segment("device_id"), "device_id"),
+            validation.known_token(call.segment("device_id"), "device_id"),
             request_id=call.request_id,
         )
         return DONE
@@ -134,8 +134,8 @@ class _Track:
 
     async def merge(self, call: Call) -> Response:
         body = await call.json()
-        primary = identifiers.one_identifier(body.get("primary"), "primary", _ID_TYPES)
-        secondary = identifiers.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
+        primary = validation.one_identifier(body.get("primary"), "primary", _ID_TYPES)
+        secondary = validation.one_identifier(body.get("secondary"), "secondary", _ID_TYPES)
         people, workspace = self._context.services.people, call.workspace_id
         await people.do(people.merging(workspace, primary, secondary, request_id=call.request_id))
         return DONE
@@ -202,7 +202,7 @@ class _Track:
 
 def identifier(call: Call) -> Identifier:
     """The person in the path."""
-    return identifiers.of_path(call.segment("identifier"))
+    return validation.identifier_of_path(call.segment("identifier"))
 
 
 def segment_of(call: Call) -> int:
@@ -240,6 +240,6 @@ async def _members(call: Call) -> list[Identifier]:
     who = {}
     for one in ids:
         with suppress(BadRequest):
-            found = identifiers.one_identifier({kind.value: one}, "ids", (kind,))
+            found = validation.one_identifier({kind.value: one}, "ids", (kind,))
             who[found.key] = found
     return list(who.values())

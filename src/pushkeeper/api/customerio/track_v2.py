@@ -20,7 +20,7 @@ from pushkeeper.errors import (
     Unauthorized,
     Unreachable,
 )
-from pushkeeper.services import identifiers, validation
+from pushkeeper.services import validation
 from pushkeeper.services.people import Call as Told
 from pushkeeper.services.people import PersonReference, PersonUpdate
 from pushkeeper.services.reports.deliveries import AppReport
@@ -194,7 +194,7 @@ def _delivery(call: Call, item: dict[str, Any]) -> _Ops:
 
 
 def _named(item: dict[str, Any], field: str = "identifiers") -> Identifier:
-    return identifiers.one_identifier(item.get(field), field, _KINDS)
+    return validation.one_identifier(item.get(field), field, _KINDS)
 
 
 def _identify(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
@@ -225,7 +225,7 @@ def _event(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     workspace, once = call.workspace_id, parse.once("track", item.get("id"))
     body = {**item, "type": _EVENTS[item["action"].lower()]}
     event = parse.event(body, data_field="attributes")
-    named = identifiers.identifiers_in(item.get("identifiers"), "identifiers")
+    named = validation.identifiers_in(item.get("identifiers"), "identifiers")
     if list(named) == ["anonymous_id"]:
         anonymous_id = parse.anonymous_id(named["anonymous_id"], "identifiers.anonymous_id")
         return [PersonUpdate(workspace_id=workspace, anonymous_id=anonymous_id, event=event, once=once)]
@@ -244,7 +244,7 @@ def _add_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
 
 def _delete_device(context: Context, call: Call, item: dict[str, Any]) -> _Ops:
     device = validation.as_object(item.get("device"), "device")
-    token = identifiers.known_token(device.get("token"), "device.token")
+    token = validation.known_token(device.get("token"), "device.token")
     workspace, path = call.workspace_id, _named(item)
     return [context.services.people.forgetting_device(workspace, path, token, request_id=call.request_id)]
 

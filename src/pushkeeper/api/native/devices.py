@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pushkeeper.api.native.style import native
 from pushkeeper.core.devices.tokens import token_of
 from pushkeeper.services import validation
-from pushkeeper.services.identifiers import MAX_TOKEN_BYTES
 from pushkeeper.services.schemas.devices import (
     DaysQuery,
     DeviceCountsView,
@@ -23,6 +22,7 @@ from pushkeeper.services.schemas.devices import (
     PushListView,
     PushView,
 )
+from pushkeeper.services.validation import MAX_TOKEN_BYTES
 from pushkeeper.web import response
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
-from pushkeeper.services import identifiers
+from pushkeeper.services import validation
 from pushkeeper.services.people import RequestedBy
 from pushkeeper.services.schemas.people import (
     BegunErasureView,
@@ -47,7 +47,7 @@ class _Erasures:
         found = await self._people.erase(
             call.actor,
             call.workspace_id,
-            identifiers.of_path(call.segment("identifier")),
+            validation.identifier_of_path(call.segment("identifier")),
             by=RequestedBy.API,
             request_id=call.request_id,
         )
@@ -61,7 +61,7 @@ class _Erasures:
     async def all(self, call: Call) -> Response:
         """The latest erasures; with an identifier, those of anybody who had it."""
         text = call.queried(ErasuresQuery).identifier
-        of = None if text is None else identifiers.of_path(text)
+        of = None if text is None else validation.identifier_of_path(text)
         found = await self._people.receipts(call.workspace_id, of)
         return response.of_json(ErasureListView(erasures=[ErasureView.of(one) for one in found]))
 

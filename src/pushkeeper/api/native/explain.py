@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.api.native.style import native
-from pushkeeper.services import identifiers, validation
+from pushkeeper.services import validation
 from pushkeeper.services.schemas.explain import ExplainQuery
 from pushkeeper.web import response
 
@@ -37,8 +37,8 @@ class _Explain:
         person, token = query.person, query.device
         found = await self._explanations.why(
             call.workspace_id,
-            person=None if person is None else identifiers.of_path(person, "person"),
-            device=None if token is None else identifiers.known_token(token, "device"),
+            person=None if person is None else validation.identifier_of_path(person, "person"),
+            device=None if token is None else validation.known_token(token, "device"),
             message=validation.optional_text(query.message, "message", max_bytes=MAX_MESSAGE_BYTES),
         )
         return response.of_json(found)

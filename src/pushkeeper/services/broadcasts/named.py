@@ -8,7 +8,7 @@ from pushkeeper.core.identity import Identifier, IdentifierKind
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
 from pushkeeper.services.broadcasts.recipients import Recipient
-from pushkeeper.services.identifiers import MAX_ID_BYTES, checked, number_as_text, one_identifier
+from pushkeeper.services.validation import MAX_ID_BYTES, checked_identifier, number_as_text, one_identifier
 
 MAX_DATA_BYTES = 50_000
 MAX_RECIPIENTS = 10_000
@@ -42,4 +42,4 @@ def _with_data(given: object, place: str) -> Recipient:
 
 def _named(kind: IdentifierKind, value: object, place: str) -> Recipient:
     text = validation.text(number_as_text(value), place, max_bytes=MAX_ID_BYTES)
-    return Recipient(who=checked(Identifier(kind, text), place), place=place)
+    return Recipient(who=checked_identifier(Identifier(kind, text), place), place=place)

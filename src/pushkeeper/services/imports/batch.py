@@ -13,7 +13,7 @@ from pushkeeper.core.imports.row import Skip, SkipReason
 from pushkeeper.core.model import device_id
 from pushkeeper.errors import BadRequest
 from pushkeeper.services import validation
-from pushkeeper.services.identifiers import MAX_TOKEN_BYTES, checked
+from pushkeeper.services.validation import MAX_TOKEN_BYTES, checked_identifier
 from pushkeeper.store.people.people import AttributeChange, PersonReference
 
 if TYPE_CHECKING:
@@ -166,7 +166,9 @@ def _identifiers(person: ImportedPerson) -> tuple[Identifier, ...]:
     """
     named = ((IdentifierKind.ID, person.id), (IdentifierKind.EMAIL, person.email))
     try:
-        return tuple(checked(Identifier(kind, value), kind.value) for kind, value in named if value)
+        return tuple(
+            checked_identifier(Identifier(kind, value), kind.value) for kind, value in named if value
+        )
     except BadRequest as error:
         raise Skip(SkipReason.BAD_IDENTIFIER, error.field, error.message) from None
 

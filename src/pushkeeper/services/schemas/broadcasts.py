@@ -18,10 +18,9 @@ from pushkeeper.errors import BadRequest, TooLarge
 from pushkeeper.services import typed, validation
 from pushkeeper.services.broadcasts.creation import BroadcastRequest
 from pushkeeper.services.broadcasts.named import MAX_DATA_BYTES, MAX_RECIPIENTS, recipients_of
-from pushkeeper.services.identifiers import known_token
 from pushkeeper.services.schemas.base import MAX_NAME_BYTES, Filter, Id, Request, Start, Time
 from pushkeeper.services.schemas.templates import NewContent
-from pushkeeper.services.validation import MAX_EVENT_NAME_BYTES
+from pushkeeper.services.validation import MAX_EVENT_NAME_BYTES, known_token
 
 if TYPE_CHECKING:
     from pushkeeper.core.model import Content
