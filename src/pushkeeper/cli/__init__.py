@@ -66,7 +66,7 @@ SECTIONS: Mapping[str, Mapping[str, _Place]] = {
         "worker": _Place("server", "worker", "Run a worker that sends queued pushes."),
         "migrate": _Place("server", "migrate", "Apply database migrations."),
         "postgres": _Place("postgres", "postgres", "Run PostgreSQL tools against the service's database."),
-        "simulate": _Place("simulator", "simulate", "Simulate FCM and APNs locally."),
+        "simulate": _Place("simulator", "simulate", "Simulate the push services locally."),
         "completion": _Place(
             "completion", "completion", "Print a script that completes commands in your shell."
         ),

@@ -22,7 +22,7 @@ def sending() -> None:
     """
 
 
-@sending.command("status")
+@sending.command("status", short_help="Show whether the workspace sends.")
 @in_workspace
 @on_store
 @as_json
