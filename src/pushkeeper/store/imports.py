@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.database import Database
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.jobs import Claim
-    from pushkeeper.store.people.people import AttributeChange
 
 SQL = load_queries(__name__)
 
@@ -241,15 +240,6 @@ async def known_people(
     """The people of these identifiers, by kind and key; unknown ones are missing."""
     rows = await connection.fetch(SQL["known_people"], workspace, *columns(identifiers, 2))
     return {(row["kind"], row["key"]): PersonId(row["person_id"]) for row in rows}
-
-
-async def fill(
-    connection: Connection, workspace: WorkspaceId, given: Sequence[tuple[PersonId, AttributeChange]]
-) -> set[PersonId]:
-    """Give their attributes to people whom this transaction made, and return those who were; each is given once."""
-    rows = [(person, change.attributes, change.times, change.unsubscribed) for person, change in given]
-    found = await connection.fetch(SQL["fill"], workspace, *columns(rows, 4))
-    return {PersonId(row["person_id"]) for row in found}
 
 
 async def made_at(

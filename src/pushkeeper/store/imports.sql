@@ -133,14 +133,6 @@ from unnest($2::text[], $3::text[]) as a (kind, key)
     cross join lateral (
         select * from identifiers i where i.workspace_id = $1 and i.kind = a.kind and i.key = a.key limit 1) i;
 
--- name: fill
--- What a file says of people whom this very transaction made: there is nothing yet that it could be older than.
-update people p set
-    attributes = g.attributes, changed_at = g.times, unsubscribed = coalesce(g.unsubscribed, p.unsubscribed)
-from unnest($2::bigint[], $3::jsonb[], $4::jsonb[], $5::boolean[]) as g (person_id, attributes, times, unsubscribed)
-where p.workspace_id = $1 and p.person_id = g.person_id and p.created_at = now() and p.changed_at = '{}'
-returning p.person_id;
-
 -- name: made_at
 -- People are there since then, or for longer.
 update people p set created_at = g.created_at

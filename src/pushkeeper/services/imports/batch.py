@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from pushkeeper.core.model import DeviceId, WorkspaceId
 
-MOST_RECORDS = 2_000
+MOST_RECORDS = 1_000
 
 
 @dataclass(slots=True, kw_only=True)

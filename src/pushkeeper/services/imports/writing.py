@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from pushkeeper.store.db.driver import Connection
     from pushkeeper.store.imports import Import
     from pushkeeper.store.jobs import Claim
-    from pushkeeper.store.people.people import AttributeChange
 
 Named = TypeVar("Named")
 
 _ROUNDS = 5
-_PREFERENCES = "cio_subscription_preferences"
 _LEFT_OUT = {"owned": SkipReason.OWNED_BY_ANOTHER, "blocked": SkipReason.BLOCKED}
 
 
@@ -66,11 +64,11 @@ async def write(
     named = list(batch.people.values())
     found = await resolution.resolve(connection, [one.naming for one in named], hashes)
     who = {id(one): person for one, person in zip(named, found, strict=True) if person is not None}
-    told = [(one, who[id(one)], one.change) for one in named if one.change is not None and id(one) in who]
-    # Of people who are new nothing is there that it would have to be merged with.
-    new = [(person, change) for one, person, change in told if _who(known, one) is None and _is_plain(change)]
-    filled = await imports.fill(connection, batch.workspace, new) if new else set()
-    changes = [(batch.workspace, person, change) for _, person, change in told if person not in filled]
+    changes = [
+        (batch.workspace, who[id(one)], one.change)
+        for one in named
+        if one.change is not None and id(one) in who
+    ]
     refused = await people.update(connection, changes)
     for place in refused:
         one = next(one for one in named if one.change is changes[place][2])
@@ -80,13 +78,6 @@ async def write(
     outcomes = await _write_devices(connection, now, batch, who)
     await counting.devices(connection, outcomes)
     await _keep_anonymous(connection, batch)
-
-
-def _is_plain(change: AttributeChange) -> bool:
-    """Whether a change is as it is stored: few enough attributes, and no preferences, of which entries are merged."""
-    return len(change.attributes) <= imports.MAX_ATTRIBUTES and not any(
-        name.startswith(_PREFERENCES) for name in change.attributes
-    )
 
 
 def _keep_only(now: Import, batch: Batch, known: dict[tuple[str, str], PersonId]) -> None:
