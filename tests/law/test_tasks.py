@@ -21,7 +21,6 @@ STARTED_BY = {
     "dashboard/ui/live.py": "dashboard/test_live.py::test_what_many_watch_is_asked_for_once",
     "web/request.py": "dashboard/test_live.py::test_it_ends_when_what_is_shown_cannot_be_had",
     "dashboard/ui/undo_jobs.py": "dashboard/test_undo_page.py::test_an_interrupted_revert_shows_its_progress_and_continues",
-    "services/imports/batch.py": "services/test_imports.py::test_a_file_that_cannot_be_read_on_fails_by_its_line",
     "services/metrics_snapshot.py": "store/test_errors_aside.py::test_a_scrape_is_answered_whatever_the_database_says",
     "providers/fcm/access_tokens.py": "providers/test_fcm_access.py::test_whatever_goes_wrong_while_asking_is_an_answer_and_it_is_asked_again",
     "providers/webpush/origins.py": "providers/test_webpush_client.py::test_what_is_under_way_over_http1_is_answered_when_the_sender_closes",

@@ -252,10 +252,11 @@ class Batches:
 
 async def ahead(batches: Batches) -> AsyncGenerator[Batch, None]:
     """All batches, each read in a thread while whoever has the one before it waits for the database."""
-    reading = asyncio.ensure_future(asyncio.to_thread(batches.next))
+    loop = asyncio.get_running_loop()
+    reading = loop.run_in_executor(None, batches.next)
     try:
         while (batch := await reading).records:
-            reading = asyncio.ensure_future(asyncio.to_thread(batches.next))
+            reading = loop.run_in_executor(None, batches.next)
             yield batch
     finally:
         # The file is closed next: nobody is to read it any more.
