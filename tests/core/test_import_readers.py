@@ -1,5 +1,6 @@
 """Each vendor's records, read into our rows: what carries over, and a reason for what does not."""
 
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -230,11 +231,15 @@ WHOLE = {
 
 @pytest.mark.parametrize(("source", "record", "person", "device"), WHOLE.values(), ids=WHOLE)
 def test_a_whole_record_carries_over(source, record, person, device):
+    before = deepcopy(record)
     assert READERS[source](record, KEEP) == ImportedRow(person=person, devices=(device,))
+    assert record == before
 
 
 def test_customerio_has_several_devices_of_a_person_and_a_bad_one_costs_itself():
+    before = deepcopy(CUSTOMERIO)
     row = READERS["customerio"](CUSTOMERIO, KEEP)
+    assert before == CUSTOMERIO
     assert row.person == of(email="ann@acme.io", attributes={"plan": "gold"}, unsubscribed=False)
     assert row.devices == (iphone(status=LastStatus.BOUNCED),)
     [skip] = row.skipped

@@ -87,7 +87,7 @@ def _device(record: object, options: ImportOptions) -> ImportedDevice:
         raise Skip(SkipReason.WEB_NOT_SUPPORTED, "platform")
     if kind not in set(Platform):
         raise Skip(SkipReason.MALFORMED, "platform", "is not ios or android")
-    attributes = values.json_object(record, "attributes")
+    attributes = {**values.json_object(record, "attributes")}
     status = str(attributes.pop("_last_status", "") or "")
     if status not in set(LastStatus):
         raise Skip(SkipReason.MALFORMED, "attributes._last_status", "is not a last status")
