@@ -14,6 +14,7 @@ WITHOUT = {
         ("GET /api/docs", "GET /api/docs/errors", "GET /api/openapi.json"), "documentation itself"
     ),
     "GET /exports/{link}": "a file",
+    "GET /webpush/cio-webpush-sw.js": "a script",
     "POST /api/v1/broadcasts/{id}/preflight": "the former name of …/estimate",
     **{f"POST /v1/{short}": "the short name of a call, as analytics.js has it" for short in "agipst"},
     **{
