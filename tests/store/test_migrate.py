@@ -163,11 +163,8 @@ async def test_a_database_of_a_newer_release_is_refused(empty: Database) -> None
         await migrate.migrate(empty)
 
 
-def test_migrations_are_numbered_from_one_and_no_number_is_used_twice() -> None:
-    """Branches reserve their numbers, so that there may be gaps."""
-    numbers = [m.number for m in migrate.migrations()]
-    assert numbers == sorted(set(numbers))
-    assert numbers[0] == 1
+def test_migrations_are_numbered_from_one_without_a_gap() -> None:
+    assert [m.number for m in migrate.migrations()] == list(range(1, len(migrate.migrations()) + 1))
 
 
 async def test_pushes_of_yesterday_to_three_days_ahead_have_their_place(empty: Database) -> None:
