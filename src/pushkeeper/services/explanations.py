@@ -49,13 +49,13 @@ class Explanations:
         """Why a person, or one device, did or didn't get a message; without one, whether a push would reach them now.
 
         Args:
-            workspace: whose.
-            person: who, where the message does not say it.
-            device: its token or its key, where it is about one.
+            workspace: the workspace.
+            person: an identifier, unless the message determines the person.
+            device: its token or its key, to explain one device.
             message: a delivery's id, a message's UUID, or a broadcast's number.
 
         Raises:
-            BadRequest: nobody is named, or the message is none of these.
+            BadRequest: neither person nor device is given, or the message is invalid.
             NotFound: this workspace sent no such message.
         """
         now = datetime.now(UTC)
@@ -108,7 +108,7 @@ class Explanations:
     async def _message(
         self, workspace: WorkspaceId, said: str | None
     ) -> tuple[Message | None, PersonId | None]:
-        """The message that is meant, and the person whom its delivery's id names."""
+        """The message, and the person whom its delivery ID names."""
         if said is None:
             return None, None
         person = None
@@ -143,7 +143,7 @@ class Explanations:
         device: Token | DeviceId | None,
         named: PersonId | None,
     ) -> PersonId | None:
-        """The person it is about: who is named, or whom the message is for, or who has the device."""
+        """The person: the named one, else the message's, else the device's owner."""
         if person is not None:
             found = await people.find(self._database.of(workspace).value, workspace, person)
             if found is None and person.kind is IdentifierKind.ID:
@@ -208,7 +208,7 @@ class Explanations:
         return clauses
 
     async def _audience(self, workspace: WorkspaceId, message: Message) -> Node | None:
-        """The audience's filter, with saved audiences as they were when it was planned, or are; None where it cannot be read."""
+        """The audience's filter, with saved audiences as of planning, or as they are now; None if it is unreadable."""
         try:
             node = from_text.read(message.audience)
             if message.saved:

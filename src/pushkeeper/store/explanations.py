@@ -1,4 +1,4 @@
-"""Explanations: all that is known of a person's devices and one message, read as it stands."""
+"""Explanations: everything stored about a person's devices and one message."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message, and the audience of its broadcast: a filter with the saved audiences that it leads to, as they were.
+    """A message, and the audience of its broadcast: a filter with the saved audiences it refers to, as of planning.
 
     Attributes:
-        message_id: None where its broadcast has not begun.
+        message_id: None before its broadcast begins.
     """
 
     message_id: UUID | None
@@ -113,7 +113,7 @@ async def devices(
 async def asked_by(
     database: Database, workspace: WorkspaceId, person_id: PersonId, node: Node
 ) -> tuple[PersonFacts, dict[DeviceId, DeviceFacts]]:
-    """What a filter asks of a person, and of each of their devices; of a person who is gone there is nothing."""
+    """The values that a filter needs of a person, and of each of their devices; nothing of a deleted person."""
     about = await person(database, workspace, person_id)
     own = {one.device_id: one.facts for one in await devices(database, workspace, person_id, ())}
     known = PersonFacts(

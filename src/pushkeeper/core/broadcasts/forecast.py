@@ -1,7 +1,7 @@
 """The estimate of a broadcast: its reach, exclusions by reason, and duration.
 
-How many pushes will be accepted is foreseen from the workspace's own history, by platform and by how long ago a device
-was used. The range is meant to be kept 19 times in 20: it is as wide as one day differs from another.
+Accepted pushes are estimated from the workspace's own history, by platform and by the time since a device was last
+used. The range is meant to hold in 19 of 20 cases: it is as wide as days differ from each other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pushkeeper.core.model import Content, Platform, TokenShape
 
 SEEN_STEPS = 6  # 0 within a day, 1 a week, 2 thirty days, 3 ninety, 4 two hundred and seventy, 5 longer ago
 _STALE = {"30_days": 3, "90_days": 4, "270_days": 5}
-_ENOUGH = 30  # results of the past that a forecast may stand on
+_ENOUGH = 30  # past outcomes that an estimate is based on
 _CERTAIN = 1.96
 
 
@@ -73,7 +73,7 @@ class RouteState(NamedTuple):
 
 
 class DailyOutcomes(NamedTuple):
-    """What came of the pushes of one day to devices of a platform that were used so long ago."""
+    """Outcomes of one day's pushes to devices of a platform, by the time since they were last used."""
 
     platform: str
     seen: int
@@ -170,10 +170,11 @@ Routes: TypeAlias = Mapping[tuple[Platform, str, str, TokenShape], RouteState]
 
 
 class ForecastInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What a preflight is made from: the audience by kinds, the routes by kind of device, and what came of former pushes.
+    """Input of an estimate: the audience by kinds of device, the route of each kind, and outcomes of past pushes.
 
-    `per_s` is the broadcast's own limit; `fastest_per_s` the best rate that the workspace reached recently. `zone` is used for
-    devices of an unknown time zone, None if the schedule does not depend on zones; `unknown_zones` are their values.
+    `per_s` is the broadcast's own limit; `fastest_per_s` the best rate that the workspace reached recently. `zone` is
+    used for devices of an unknown time zone, None if the schedule does not depend on zones; `unknown_zones` are their
+    values.
     """
 
     at: datetime
@@ -253,12 +254,12 @@ def _zones(treated_as: str, going: Iterable[DeviceGroup], names: Mapping[str, in
 
 
 def _rate(going: Sequence[DeviceGroup], facts: ForecastInput) -> float | None:
-    """The slowest of what bounds it: its own rate, the routes' together, and what was reached of late."""
+    """The lowest limit on the rate: its own, the sum of the routes', and the best that was reached recently."""
     taken = {facts.routes[_address(kind)] for kind in going}
     of_routes = [route.per_s for route in taken]
     together = sum(per_s for per_s in of_routes if per_s is not None) if None not in of_routes else None
     known = [per_s for per_s in (facts.per_s, together or None, facts.fastest_per_s) if per_s]
-    # What was reached of late says nothing of how fast it could have been with a bound of its own.
+    # The recent rate may itself have been limited: then the estimated duration is too long, never too short.
     return min(known, default=None)
 
 
@@ -305,7 +306,7 @@ def _rendered(accepted: Range | None, check: RenderCheck | None) -> Range | None
 
 
 def _share(platform: str, seen: int, history: Sequence[DailyOutcomes]) -> _Share | None:
-    """What is known of such devices, or else of their platform, or of all."""
+    """The share of these devices, or else of their platform, or of all."""
     for days in (
         [day for day in history if (day.platform, day.seen) == (platform, seen)],
         [day for day in history if day.platform == platform],
@@ -319,7 +320,7 @@ def _share(platform: str, seen: int, history: Sequence[DailyOutcomes]) -> _Share
 def _of_days(days: Sequence[DailyOutcomes]) -> _Share:
     accepted = sum(day.accepted for day in days)
     results = sum(day.accepted + day.bounced for day in days)
-    # Half a push of each kind keeps a share off 0 and 1, of which nothing is certain.
+    # Half a push of each outcome keeps the share away from 0 and 1, which are never certain.
     mean = (accepted + 0.5) / (results + 1)
     unsure = mean * (1 - mean) / (results + 1)
     between = sum((day.accepted + day.bounced) * _off(day, mean) ** 2 for day in days) / results

@@ -1,4 +1,4 @@
-"""The progress and estimated completion of a broadcast, as far as they are known. Pure."""
+"""The progress and estimated completion of a broadcast. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-_SPAN_S = 120.0  # of late
+_SPAN_S = 120.0  # of the recent rate
 _ALL_KEYS = 1 << 128
 
 
@@ -26,12 +26,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a broadcast.
 
     Attributes:
-        devices: for how many it is, or about how many while that is still being found out (`exact` is False).
-        settled: how many have come to an end.
-        remaining: how many have not.
-        per_s: how many came to an end in a second, of late.
-        ends_at: when the last will, at that rate.
-        unknown: why that cannot be said.
+        devices: how many devices it is for; an estimate while planning is not finished (`exact` is False).
+        settled: devices that are processed.
+        remaining: devices that are not.
+        per_s: the recent rate, in devices per second.
+        ends_at: when the last will be processed, at that rate.
+        unknown: why `ends_at` is not known.
     """
 
     devices: int
@@ -61,16 +61,16 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgressInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What progress is told from.
+    """What progress is computed from.
 
     Attributes:
-        started, paused, over: how it stands.
+        started, paused, over: its state.
         sending_paused: all sending of its workspace is paused.
-        audience: what is known of its size.
-        settled: how many have come to an end, and how many of those within the last so many seconds.
-        held_up: for how many devices work waits for a route that is paused.
-        last_due_at: when the last of what waits is due.
-        bound_per_s: its own bound.
+        audience: what is known about its size.
+        settled: devices that are processed; `settled_lately` of them in the last `lately_s` seconds.
+        held_up: devices that wait for a paused route.
+        last_due_at: when the last queued device is due.
+        bound_per_s: its own rate limit.
     """
 
     now: datetime
@@ -144,9 +144,9 @@ def _ends_at(facts: ProgressInput, remaining: int, per_s: float) -> datetime:
 
 
 def lately(started_at: datetime | None, now: datetime) -> tuple[datetime, float]:
-    """From which minute on a rate of late is taken, and over how many seconds: some two minutes, or since the start.
+    """The minute from which a recent rate is measured, and its length in seconds: about two minutes, or since the start.
 
-    What ended is counted by the minute, so that it begins with one.
+    Outcomes are counted by the minute, so that it begins with a full one.
     """
     if started_at is None:
         return now, 0.0

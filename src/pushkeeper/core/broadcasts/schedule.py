@@ -97,17 +97,17 @@ AT_ONCE = Schedule()
 
 
 class Pass(msgspec.Struct, frozen=True):
-    """Devices that are due at the same moment: those of some zones, or whoever is left (None)."""
+    """Devices that are due at the same moment: those of some time zones, or all that remain (None)."""
 
     at: datetime
     zones: tuple[str, ...] | None = None
 
 
 def passes(schedule: Schedule, now: datetime) -> tuple[Pass, ...]:
-    """The moments at which parts of an audience are due, in their order.
+    """The passes of a schedule, in their order: when each is due and for which zones.
 
-    The last is for whoever is left: devices whose zone is not known are of the schedule's, but one that changes zones
-    meanwhile may have missed its own.
+    The last pass takes the devices that remain: those of unknown zones use the schedule's zone, but a device that
+    changes its zone meanwhile may have missed its own pass.
     """
     if not schedule.by_zone:
         return (Pass(schedule.due(schedule.time_zone, now)),)

@@ -1,6 +1,6 @@
-"""Why somebody did, or didn't, get a message: an ordered trace of facts, and the smallest change that would have helped.
+"""Why a person did, or didn't, get a message: an ordered trace, and the smallest change that would have helped.
 
-Without a message it is asked of a push to that person alone that would be sent now.
+Without a message, it explains a push that would be sent to that person now.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why, in a sentence, and by device; `change` is the smallest that would have delivered, None where it was, or will be.
+    """The explanation, and one per device; `change` is the smallest that would have delivered it, None if it was or will be.
 
     Attributes:
-        person: the cio_id of whom it is about; None of nobody.
-        message: the message's UUID, where it is about one.
+        person: their cio_id; None if there is nobody.
+        message: the message's UUID, if there is one.
     """
 
     person: str | None

@@ -19,13 +19,13 @@ class StepName(StrEnum):
     KNOWN = "known"  # whether the person and the device are there
     AUDIENCE = "audience"  # whether the message was for them
     OWNER = "owner"  # whose the device is, and was
-    STATUS = "status"  # what the push service last said of it, and which pushes made that
-    PREFERENCE = "preference"  # what the person and the phone say of pushes
+    STATUS = "status"  # the push service's last response, and the resulting status
+    PREFERENCE = "preference"  # the preferences of the person and the phone
     CONTENT = "content"  # whether the message says something to it
-    ROUTE = "route"  # whether there is a way to it, and whether that is well
+    ROUTE = "route"  # whether there is a route, and whether it works
     PLAN = "plan"  # whether the message came to it, and when it is due
-    ATTEMPTS = "attempts"  # what the push service was asked and answered
-    REPORTS = "reports"  # what the app told of it
+    ATTEMPTS = "attempts"  # the request and response of the push service
+    REPORTS = "reports"  # what the app reported
 
 
 class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Who it is about, by what they are known by, and what they say of messages and of pushes."""
+    """The person: their identifiers and preferences."""
 
     person_id: PersonId
     known_by: Mapping[str, str]
@@ -49,7 +49,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as it stands. `no_permission`: the app may show no push; `same_phone`: a later token of it is there.
+    """The current state of a device. `no_permission`: the app may show no push; `same_phone`: its phone has a later token.
 
     `no_keys`: it is a browser that was registered without the keys of its subscription.
     """
@@ -91,7 +91,7 @@ class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the message at the device, with the push service's own words."""
+    """The outcome of the message at the device, with the provider's own words."""
 
     ending: str
     reason: str
@@ -114,7 +114,7 @@ class QueuedPush(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """The way to the device, and whether it is well."""
+    """The device's route, and whether it works."""
 
     name: str
     accepted_at: datetime | None
@@ -185,14 +185,14 @@ class EligibilityDevice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one device and the message.
+    """What is known about one device and the message.
 
     Attributes:
-        device: None when it is gone.
+        device: None when it is deleted.
         history: the newest first.
-        clause: what of the audience's filter is not true of it now; None when all is, or there is no filter.
-        held: why the push service's refusal is not believed yet.
-        reports: when the app first told of each metric.
+        clause: the part of the audience's filter that does not match now; None if it matches, or there is no filter.
+        held: why the provider's rejection is on hold.
+        reports: when the app first reported each metric.
         zone: the time zone of the device, else of its person; None if neither has one.
     """
 
@@ -216,7 +216,7 @@ class SendingPause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known. `person` is whom it is about; None when nobody has that name, or the device is nobody's."""
+    """All that is known. `person` is None when nobody has that identifier, or the device has no owner."""
 
     now: datetime
     person: Person | None

@@ -1,4 +1,4 @@
-"""What an explanation comes to: whether a device got the push, what stood in the way, and what would take that away."""
+"""The conclusion of an explanation: whether a device got the push, what prevented it, and what would fix that."""
 
 from __future__ import annotations
 

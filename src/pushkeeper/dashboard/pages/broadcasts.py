@@ -197,7 +197,7 @@ class _Broadcasts:
         return page(request, "broadcast.html", **facts, said=said)
 
     async def live(self, request: PageRequest) -> Response:
-        """How it goes, as it goes; once it stands otherwise than the page has it (`state`), that and no more."""
+        """Live progress of a broadcast; after a change of `state` it only reports that change."""
         number = request.number("broadcast", "broadcast")
         await self._room.one(request.workspace_id, number)
 
@@ -312,7 +312,7 @@ async def under_way(context: Context, workspace: WorkspaceId) -> list[BroadcastS
 
 
 def chart_of(minutes: Sequence[Minute]) -> dict[str, Any]:
-    """What came of pushes over time, as the series of a chart: a bar for each minute, or as many as are to be seen."""
+    """Outcomes over time, as the series of a chart: a bar per minute, or as many as fit."""
     if not minutes:
         return {"at": [], "series": [], "step_min": 1}
     first, last = (_minute(one.minute) for one in (minutes[0], minutes[-1]))
@@ -347,7 +347,7 @@ def _details(standing: BroadcastStatus) -> dict[int, list[FailureDetail]]:
 
 
 def _facts(standing: BroadcastStatus) -> dict[str, Any]:
-    """What the page of a broadcast shows of how it stands."""
+    """The values for the page of a broadcast."""
     broadcast, progress = standing.broadcast, standing.progress
     summary = standing.summary
     results = summary.results

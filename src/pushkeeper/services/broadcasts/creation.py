@@ -1,4 +1,4 @@
-"""Creation: a broadcast as it is requested, checked, and written; every broadcast is created here."""
+"""Creation: a broadcast is requested, checked, and written; every broadcast is created here."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class BroadcastRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedRequest:
-    """A request that was checked, and the content that it comes to; the people and devices that it names are not looked up yet."""
+    """A checked request, with its content; the people and devices that it names are not looked up yet."""
 
     request: BroadcastRequest
     letter: MessageContent
@@ -153,10 +153,10 @@ class Creation:
 async def insert(
     connection: Connection, workspace: WorkspaceId, checked: CheckedRequest, *, start: bool
 ) -> int | None:
-    """Write a new broadcast, a draft unless it is to `start`, and return its number; None when another has its idempotency key.
+    """Write a new broadcast, a draft unless it is to `start`, and return its number; None if its key exists.
 
     Raises:
-        BadRequest: somebody who is named does not exist.
+        BadRequest: a listed person does not exist.
     """
     resolved = await _resolve(connection, workspace, checked)
     definition = resolved.definition
@@ -177,7 +177,7 @@ async def replace(connection: Connection, draft: Broadcast, checked: CheckedRequ
     """Write another version of a draft that is locked.
 
     Raises:
-        BadRequest: somebody who is named does not exist.
+        BadRequest: a listed person does not exist.
     """
     resolved = await _resolve(connection, draft.workspace_id, checked)
     await broadcasts.change(connection, draft, resolved.definition)

@@ -1,4 +1,4 @@
-"""Estimates: what is to be expected of a broadcast before it is sent, counted by workers."""
+"""Estimates of broadcasts before they are sent, computed by workers."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Estimates:
 
         Raises:
             BadRequest: its saved audience does not exist any more.
-            TooManyRequests: the database counts too many audiences already.
+            TooManyRequests: too many audiences are being counted already.
         """
         workspace, number = claim.workspace_id, claim.item_id
         broadcast = await broadcasts.one(self._database, workspace, number)
@@ -84,12 +84,12 @@ class Estimates:
         await self._database.of(workspace).in_transaction(work)
 
     async def make_now(self, workspace: WorkspaceId, broadcast_id: int) -> Preflight | None:
-        """Make the estimate of a broadcast at once and save it, whoever else makes it; None when it takes too long.
+        """Compute and save the estimate of a broadcast at once, even if a worker does so too; None when it takes too long.
 
         Raises:
             BadRequest: its saved audience does not exist any more.
             NotFound: the broadcast does not exist.
-            TooManyRequests: the database counts too many audiences already.
+            TooManyRequests: too many audiences are being counted already.
         """
         broadcast, now = await broadcasts.one(self._database, workspace, broadcast_id), datetime.now(UTC)
         if broadcast is None:
@@ -166,7 +166,7 @@ class Estimates:
     async def _routes(
         self, workspace: WorkspaceId, kinds: Sequence[DeviceGroup]
     ) -> dict[tuple[Platform, str, str, TokenShape], RouteState]:
-        """The route of each kind of device, as it stands."""
+        """The route of each kind of device."""
         ways = await routes.of_workspaces(self._database, [workspace])
         found: dict[tuple[Platform, str, str, TokenShape], RouteState] = {}
         for address in {Address(kind.platform, kind.app, kind.environment, kind.shape) for kind in kinds}:

@@ -1,4 +1,4 @@
-"""Planning: broadcasts whose hour has come are cut into batches, page by page, by whoever gets to it."""
+"""Planning: any worker cuts due broadcasts into batches, page by page."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Planning:
         """Plan the next page of a broadcast that is claimed; `ClaimLost` where it was cancelled or paused meanwhile.
 
         Raises:
-            BadRequest: what it names is not there any more.
-            TooSlow: the database takes too long to find whom it goes to.
+            BadRequest: something that it names was deleted.
+            TooSlow: finding its recipients takes too long.
         """
         await self._database.know(claim.workspace_id)
         lanes = await self._lanes_of(claim)
@@ -111,10 +111,10 @@ class _Lanes:
 
 
 async def _begin(connection: Connection, broadcast: Broadcast) -> Broadcast:
-    """Make its message, and fix what is to be the same for all pages: what audiences mean.
+    """Create its message, and fix what all pages must share: the definitions of its audiences.
 
-    The message has its id from now and not before: pushes are in the partition of the day that the id is of, and are kept
-    as long as others that are sent on that day.
+    The message gets its ID only now: pushes are in the partition of the ID's day, and are retained like others sent
+    on that day.
     """
     saved = await _definitions(connection, broadcast)
     message_id = messages.new_id()
@@ -184,7 +184,7 @@ def _page_size(broadcast: Broadcast, plan: Plan) -> int:
 
 
 def _node(broadcast: Broadcast) -> Node | None:
-    """The audience as it was when planning began; BadFilter when it is none."""
+    """The audience as it was when planning began; BadFilter if it is invalid."""
     if broadcast.audience is None:
         return None
     saved = {
@@ -195,10 +195,10 @@ def _node(broadcast: Broadcast) -> Node | None:
 
 
 async def _definitions(connection: Connection, broadcast: Broadcast) -> dict[str, Any]:
-    """The saved audiences that a broadcast's own leads to, by number, as they are now.
+    """The saved audiences that a broadcast's audience refers to, by number, as they are now.
 
     Raises:
-        BadRequest: it leads to a segment that there is not any more.
+        BadRequest: it refers to a deleted segment.
     """
     if broadcast.audience is None:
         return {}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """Somebody who is named for a broadcast, where, and what is told to them alone."""
+    """A listed person, their position in the list, and their own data."""
 
     who: Identifier
     place: str
@@ -29,10 +29,10 @@ class Recipient:
 async def resolve(
     connection: Connection, workspace: WorkspaceId, named: Sequence[Recipient], *, ignore_missing: bool
 ) -> list[tuple[PersonId, dict[str, Any] | None]]:
-    """The people of these names, with what is told to each.
+    """The listed people, each with their data.
 
     Raises:
-        BadRequest: one is nobody here, and that is not to be ignored.
+        BadRequest: one does not exist, and missing ones are not to be ignored.
     """
     known = await recipients.known(connection, workspace, [one.who for one in named])
     found = []
@@ -52,10 +52,10 @@ async def resolve_devices(
     *,
     ignore_missing: bool,
 ) -> list[DeviceId]:
-    """The devices of these tokens, each with its place in what was asked; of a token that several share, all of theirs.
+    """The devices of these tokens, each with its position in the list; every device of a shared token.
 
     Raises:
-        BadRequest: one is nobody's, and that is not to be ignored.
+        BadRequest: one does not exist, and missing ones are not to be ignored.
     """
     keys = [device_id(workspace, token) for token, _ in named]
     known = await recipients.known_devices(connection, workspace, keys)

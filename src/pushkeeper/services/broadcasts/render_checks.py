@@ -81,7 +81,7 @@ class RenderChecks:
     async def check(self, broadcast: Broadcast, whom: Targeting) -> RenderCheck | None:
         """Render the content for all reachable devices, or for a sample of them; None if it is the same for everybody.
 
-        The number of devices that it means is filled in by whoever knows how many are reachable.
+        `devices` is the number in the sample; the estimate, which knows how many are reachable, extrapolates it.
 
         Raises:
             TooSlow: the audience cannot be read within a minute.

@@ -81,14 +81,16 @@ class Broadcasts:
     async def create(
         self, entry: AuditEntry, workspace: WorkspaceId, request: BroadcastRequest, *, start: bool = False
     ) -> Broadcast:
-        """Create a broadcast, a draft unless it is to `start`, and request its estimate; one of the same idempotency key is returned.
+        """Create a broadcast, a draft unless it is to `start`, and request its estimate.
+
+        A request with a known idempotency key returns the broadcast that has it.
 
         Raises:
-            BadRequest: the content says nothing, is not Liquid, or a provider would refuse it; the audience is no filter;
-                somebody named is nobody here.
-            Conflict: its idempotency key was used for something else.
+            BadRequest: the content is empty, no valid Liquid, or a provider would reject it; the audience is no valid
+                filter; a listed person does not exist.
+            Conflict: its idempotency key was used for a different request.
             Forbidden: the workspace has no credentials to send with.
-            NotFound: there is no template of a broadcast of this number.
+            NotFound: the broadcast's template does not exist.
         """
         checked = await self._creation.check(workspace, request)
 
@@ -146,7 +148,7 @@ class Broadcasts:
 
         Raises:
             BadRequest: as `create` does.
-            NotFound: there is no template of a broadcast of this number.
+            NotFound: the broadcast's template does not exist.
         """
         letter = await self._creation.letter(workspace, request)
         node = None
@@ -333,7 +335,7 @@ class Broadcasts:
 
     @audited("broadcast.cancel", "broadcast_id")
     async def cancel(self, entry: AuditEntry, workspace: WorkspaceId, broadcast_id: int) -> Broadcast:
-        """End it: nothing more of it leaves, and for each device that was planned there is a record that says so.
+        """Cancel it: no more pushes leave, and every planned device gets a record that says so.
 
         Raises:
             Conflict: it is over already.

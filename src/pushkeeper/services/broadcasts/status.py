@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastStatus:
-    """How a broadcast does: how far it has come, what came of it, and what it waits for.
+    """The status of a broadcast: progress, results, and what it waits for.
 
     Attributes:
         summary: its status and results.
         details: the most frequent details of failed pushes, by reason.
-        lacks_worker: its estimate is to be made, and no worker is alive that could.
+        lacks_worker: its estimate is pending, and no worker is running.
     """
 
     broadcast: Broadcast
@@ -36,7 +36,7 @@ class BroadcastStatus:
 
     @property
     def compared(self) -> dict[str, Any] | None:
-        """What was accepted beside what was foreseen, once all of it is sent; None where it never was, or nothing was."""
+        """Accepted pushes beside the estimate, once it is sent; None before, or without an estimate."""
         foreseen = (self.broadcast.preflight or {}).get("accepted")
         is_sent = self.broadcast.state is BroadcastState.PLANNED and self.broadcast.is_over
         if foreseen is None or not is_sent or self.broadcast.dry_run:

@@ -183,7 +183,7 @@ class BroadcastView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of_standing(cls, standing: BroadcastStatus) -> Self:
-        """With how far it has come, what came of it, and whether that is what was expected."""
+        """With progress, results, and the comparison with the estimate."""
         endings = Counter[str]()
         for tally in standing.tallies:
             endings[tally.ending] += tally.pushes

@@ -47,7 +47,7 @@ _PAGE = SQL["broadcast"].replace(
 class BroadcastState(StrEnum):
     DRAFT = "draft"  # somebody made it, and nobody has started it
     SCHEDULED = "scheduled"  # it was started, and waits for its hour
-    FETCHING = "fetching"  # whom it goes to is in a file elsewhere, which a worker is to read
+    FETCHING = "fetching"  # its recipients are in a remote file, which a worker is to fetch
     PLANNING = "planning"  # a worker cuts its audience into batches
     PLANNED = "planned"  # all of it is in the queue, or was
     CANCELLED = "cancelled"  # somebody ended it
@@ -59,19 +59,19 @@ TO_BE_PLANNED = frozenset({BroadcastState.SCHEDULED, BroadcastState.FETCHING, Br
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What a broadcast says, to which devices, when and how: all that its author decides, and may change while it is a draft.
+    """The definition of a broadcast: everything that its author decides, and may change while it is a draft.
 
     Each field is the column of its name.
 
     Attributes:
-        wording: what of its content is not the same to everybody.
-        audience: a filter, as a tree or a text; None: everybody, or those who are named otherwise.
+        wording: the parts of its content that differ per recipient.
+        audience: a filter, as a tree or a text; None: everybody, or the listed recipients.
         unit: what the filter matches.
-        listed: it goes to the people in `broadcast_people`.
-        device_ids: it goes to these devices.
+        listed: the recipients are in `broadcast_people`.
+        device_ids: the recipients are these devices.
         file_url: the address of a file that names the people.
         ignore_missing: people in the file that do not exist are skipped.
-        per_s: the most pushes in a second.
+        per_s: the most pushes per second.
         skip_without_permission: devices that report `push_enabled: false` are skipped.
         one_per_phone: of several devices that are one phone, only the last used one is sent to.
         dry_run: push services are asked, and nothing is shown.
@@ -123,18 +123,18 @@ class Broadcast(Definition):
     """A broadcast: its definition and its progress.
 
     Attributes:
-        version: 1 at first, and one more after each change of its definition.
-        message_id: of what is sent; None until it begins, and never another afterwards.
-        saved: the saved audiences that its own names, as they were when planning began; None: it has not begun.
+        version: 1, incremented by each change of its definition.
+        message_id: None until it begins, fixed afterwards.
+        saved: the saved audiences that it refers to, as of the start of planning; None before.
         passes: the moments at which parts of its audience are due, of which `number` is the current one; none of a draft.
-        devices: for how many it was planned so far.
-        last_device, last_person: how far the plan of this pass has come, in the order of their keys.
-        free_at: from when on its rate has slots.
-        preflight: the figures of its last estimate.
+        devices: planned so far.
+        last_device, last_person: the planner's position in this pass, by key.
+        free_at: when its rate limit has free slots.
+        preflight: the result of its last estimate.
         estimate: None where none was requested.
-        waiting: not all that was planned is settled.
-        stop_reason: why its message is not sent on, where it is not.
-        last_error: why the last of so many `attempts` at its plan failed, where there is another; None where it did not.
+        waiting: some planned devices are not processed.
+        stop_reason: why its message stopped, if it did.
+        last_error: why the last of its planning `attempts` failed, if it is retried.
     """
 
     broadcast_id: int
@@ -230,7 +230,7 @@ async def insert(
 
 
 async def change(connection: Connection, broadcast: Broadcast, definition: Definition) -> None:
-    """Replace the definition of a draft that is locked; the people it named are to be listed again."""
+    """Replace the definition of a locked draft; its listed people have to be listed again."""
     await connection.execute(
         *SQL.bind(
             "change",
@@ -243,7 +243,7 @@ async def change(connection: Connection, broadcast: Broadcast, definition: Defin
 
 
 async def once(connection: Connection, workspace: WorkspaceId, key: str) -> tuple[int, bytes] | None:
-    """The broadcast that was made by an idempotency key, and the hash of what was asked."""
+    """The broadcast of an idempotency key, and the hash of its request."""
     row = await connection.fetchrow(SQL["once"], workspace, key)
     return None if row is None else (row["broadcast_id"], row["asked"])
 
@@ -327,13 +327,13 @@ async def claimed(connection: Connection, claim: Claim) -> Broadcast | None:
 
 
 async def is_waiting(connection: Connection, broadcast: Broadcast) -> bool:
-    """Whether not all that was planned of a broadcast is settled, as whoever holds it sees it now."""
+    """Whether some planned devices of a broadcast are not processed, as seen by the holder of its lock."""
     found: bool = await connection.fetchval(SQL["is_waiting"], broadcast.workspace_id, broadcast.message_id)
     return found
 
 
 async def start(connection: Connection, broadcast: Broadcast, passes: Sequence[Pass]) -> None:
-    """Let a draft be due at these moments; whoever plans hears of it at the commit."""
+    """Schedule a draft at these moments; planners are notified at the commit."""
     await connection.execute(SQL["start"], *_key(broadcast), msgspec.to_builtins(passes), passes[0].at)
     await connection.execute(f"notify {PLAN_CHANNEL}")
 
@@ -353,7 +353,7 @@ async def resume(connection: Connection, broadcast: Broadcast) -> None:
 
 
 async def cancel(connection: Connection, broadcast: Broadcast) -> None:
-    """Let it be over: what is planned is settled as that, and workers hear of it at the commit."""
+    """Cancel it: planned devices are settled as cancelled, and workers are notified at the commit."""
     await connection.execute(SQL["cancel"], *_key(broadcast))
     await _unpark(connection, broadcast, at_once=True)
 
@@ -372,7 +372,7 @@ def _key(broadcast: Broadcast) -> tuple[WorkspaceId, int]:
 async def set_preflight(
     connection: Connection, broadcast: Broadcast, preflight: dict[str, Any], asked_at: datetime
 ) -> None:
-    """Save what was forecast of it, unless it was changed meanwhile or had begun when that was asked for."""
+    """Save its estimate, unless it was changed meanwhile or had begun when the estimate was requested."""
     key = broadcast.workspace_id, broadcast.broadcast_id
     await connection.execute(SQL["set_preflight"], *key, broadcast.version, preflight, asked_at)
 

@@ -21,7 +21,7 @@ update broadcasts set name = :name, template_id = :template_id, content = :conte
 where workspace_id = :workspace_id and broadcast_id = :broadcast_id;
 
 -- name: once
--- The broadcast of an idempotency key, and what had been asked by it.
+-- The broadcast of an idempotency key, and the hash of its request.
 select broadcast_id, asked from broadcasts where workspace_id = $1 and once = $2;
 
 -- name: broadcast
@@ -52,7 +52,7 @@ select count(*) from broadcasts
 where workspace_id = $1 and template_id = $2 and state in ('scheduled', 'fetching', 'planning');
 
 -- name: is_waiting
--- Whether not all of what was planned of a message is settled.
+-- Whether some planned devices of a message are not processed.
 select exists (select from batches where workspace_id = $1 and message_id = $2)
     or exists (select from held_verdicts where workspace_id = $1 and message_id = $2);
 
@@ -66,7 +66,7 @@ where workspace_id = $1 and broadcast_id = $2;
 update broadcasts set paused_at = now() where workspace_id = $1 and broadcast_id = $2;
 
 -- name: resume
--- It goes on.
+-- Resume it.
 update broadcasts set paused_at = null where workspace_id = $1 and broadcast_id = $2;
 
 -- name: cancel
@@ -80,6 +80,6 @@ update messages m set stopped_at = coalesce(m.stopped_at, now()), stop_reason = 
 from over where m.workspace_id = over.workspace_id and m.message_id = over.message_id;
 
 -- name: set_preflight
--- What was forecast of a version of it; not what was asked for after it had begun.
+-- Save the estimate of a version; not one that was requested after it had begun.
 update broadcasts set preflight = $4
 where workspace_id = $1 and broadcast_id = $2 and version = $3 and (started_at is null or started_at >= $5);

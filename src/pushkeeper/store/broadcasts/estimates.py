@@ -33,7 +33,7 @@ async def lock(connection: Connection, claim: Claim) -> datetime | None:
 async def finish(
     connection: Connection, workspace: WorkspaceId, broadcast_id: int, *, failure: str | None
 ) -> None:
-    """The estimate is done, or has failed for good; whoever else works at it has lost the claim."""
+    """Finish the estimate, or fail it permanently; other workers lose their claims."""
     await connection.execute(SQL["finish"], workspace, broadcast_id, failure)
 
 

@@ -1,7 +1,7 @@
 -- Estimates of what to expect of a broadcast, which workers make.
 
 -- name: request
--- An estimate is to be made, again where it was made, failed, or is being made of what the broadcast was before.
+-- Request an estimate; again if it is done, failed, or being computed for an earlier version.
 insert into broadcast_estimates (workspace_id, broadcast_id) values ($1, $2)
 on conflict (workspace_id, broadcast_id) do update set
     state = 'pending', failure = null, asked_at = now(), attempts = 0, next_attempt_at = now(), claimed_until = null,

@@ -1,4 +1,4 @@
-"""Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before."""
+"""Forecasts: audiences, grouped by what decides whether a device is reached, and outcomes of past pushes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def kinds(
 
 
 class ReachableDevice(NamedTuple):
-    """A device that a broadcast would be sent to, and what is told of its person alone."""
+    """A device that a broadcast would be sent to, and the data that the list of recipients has for its person."""
 
     device_id: DeviceId
     person_id: PersonId
@@ -85,7 +85,7 @@ async def reachable(
     """
     conditions = planning.conditions(whom, first=5)
     query = SQL["reachable"].replace("{condition}", conditions.sql).replace("{asks}", _asks(asks))
-    # What is told of somebody alone is known where they are named one by one.
+    # Only listed recipients have data of their own.
     query = query.replace("{listed}", _LISTED if whom.listed else f"left {_LISTED}")
     rows = await database.survey(
         query, broadcast.workspace_id, broadcast.broadcast_id, after, limit, *conditions.parameters
@@ -133,7 +133,7 @@ async def people(database: Database, workspace: WorkspaceId, broadcast_id: int, 
 
 
 async def history(database: Database, workspace: WorkspaceId) -> list[DailyOutcomes]:
-    """What came of a workspace's pushes in the last ninety days."""
+    """Outcomes of a workspace's pushes in the last ninety days."""
     rows = await database.reading(workspace).rows(SQL["history"], workspace, HISTORY_DAYS)
     return [
         day

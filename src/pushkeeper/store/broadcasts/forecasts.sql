@@ -1,4 +1,4 @@
--- Forecasts: an audience by what decides whether its devices are reached, and what came of pushes before.
+-- Forecasts: audiences, grouped by what decides whether a device is reached, and outcomes of past pushes.
 
 -- name: kinds
 -- An audience's devices, counted by kind.
@@ -16,7 +16,7 @@ group by 1, 2, 3, 4, 5, 6, 7, 8, 9;
 
 -- name: reachable
 -- Devices of an audience that it would be sent to as far as the database knows, in the order of their keys, which are spread
--- evenly; with the data that is told of their person alone.
+-- evenly; with the data that the list of recipients has for their person.
 select d.device_id, d.person_id, d.platform, l.data
 from devices d join people p using (workspace_id, person_id)
     {listed}
@@ -47,7 +47,7 @@ from (
 ) g;
 
 -- name: history
--- What came of a workspace's pushes, day by day, by platform and by how long ago devices were used.
+-- Outcomes of a workspace's pushes, by day, platform and time since the devices were used.
 select day, platform, seen::int, ending, sum(pushes)::bigint as pushes
 from push_days
 where workspace_id = $1 and day >= (now() at time zone 'utc')::date - $2::int and ending in ('accepted', 'bounced')

@@ -33,7 +33,7 @@ ZONE = "coalesce(d.attributes ->> 'timezone', p.attributes ->> 'timezone')"
 ZONE_KEY = f"lower(replace(btrim({ZONE}, e{ZONE_BLANKS!r}), ' ', '_') collate \"C\")"
 _PEOPLE = "join people p using (workspace_id, person_id)"
 _FIRST = 14  # the parameters before it are the page's own
-# What was planned for another moment: it is in a batch, or has its push, or a verdict that is held.
+# Devices planned in an earlier pass: they are in a batch, or have a push, or a rejection on hold.
 _NOT_YET = (
     (
         "not exists (select from pushes x where x.workspace_id = $1 and x.message_day = {day} "
@@ -58,7 +58,7 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientFile:
-    """A file that names the people of a broadcast; whoever of them is not known is left out, or refuses all of it."""
+    """A file that lists the recipients of a broadcast; unknown people are skipped, or fail all of it."""
 
     broadcast_id: int
     url: str
@@ -90,12 +90,12 @@ class Targeting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be cut into batches.
+    """A page to cut into batches.
 
     Attributes:
-        priority: 0 goes before all others.
-        due_at: of the first batch; with `per_s`, the others follow at that rate, and else are due with it.
-        lanes: which route each kind of device is for; None: there is none.
+        priority: 0 is sent first.
+        due_at: of the first batch; with `per_s`, the others follow at that rate, otherwise all are due at once.
+        lanes: the route of each kind of device; None: no route.
         size: devices of a batch.
     """
 
@@ -154,7 +154,7 @@ def zone_keys() -> list[str]:
 
 
 def conditions(whom: Targeting, *, first: int) -> Conditions:
-    """Which devices are meant, in SQL; who is listed is joined to it by whoever asks."""
+    """The SQL condition for the devices; callers join the listed people."""
     made = Conditions(first)
     if whom.node is not None:
         made.add_node(whom.node, whom)
@@ -187,7 +187,7 @@ async def file(connection: Connection, claim: Claim) -> RecipientFile:
 async def begin(
     connection: Connection, broadcast: Broadcast, message_id: UUID, saved: dict[str, Any], lives: timedelta
 ) -> None:
-    """Make the message of a broadcast, which lives so long from now, and fix the saved audiences as they are."""
+    """Create the message of a broadcast with its lifetime, and fix the saved audiences."""
     await connection.execute(
         *SQL.bind(
             "begin",
@@ -206,12 +206,12 @@ def _key(broadcast: Broadcast) -> tuple[WorkspaceId, int]:
 
 
 class Page(NamedTuple):
-    """What a page came to.
+    """The result of planning a page.
 
     Attributes:
-        last: the device or the person that the next page goes on after; None where there is nothing more.
-        devices: how many there are in it.
-        unknown: kinds of device in it that the plan has no lane for, nor says that there is none: nothing was cut then.
+        last: the device or person after which the next page starts; None after the last page.
+        devices: the number of devices in it.
+        unknown: kinds of device that are missing in `lanes`: nothing was cut then.
     """
 
     last: Any
@@ -289,7 +289,7 @@ async def next_pass(connection: Connection, broadcast: Broadcast, at: datetime) 
 
 
 async def fetched(connection: Connection, claim: Claim) -> None:
-    """Those named in the file are listed: whoever plans hears of it at the commit."""
+    """The people of the file are listed: planners are notified at the commit."""
     await connection.execute(SQL["fetched"], *claim.row)
     await connection.execute(f"notify {PLAN_CHANNEL}")
 

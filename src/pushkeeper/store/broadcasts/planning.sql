@@ -1,4 +1,4 @@
--- Plans: broadcasts cut into batches, a page at a time, by whoever gets to it.
+-- Planning: broadcasts are cut into batches, a page at a time, by any worker.
 
 -- name: file
 -- The file of a broadcast that is claimed, which nobody changes until the transaction ends.
@@ -7,7 +7,7 @@ from broadcasts where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 
 for update;
 
 -- name: begin
--- A broadcast begins: its message is made, with its id and its life counted from now, and what the audience names is kept as it is.
+-- Start a broadcast: create its message, whose lifetime starts now, and fix the audiences that it refers to.
 with message as (
     insert into messages (message_id, workspace_id, kind, content, send_to_unsubscribed, created_at, send_at, expires_at,
         template_id, wording)
@@ -25,12 +25,12 @@ update broadcasts set last_device = $3, last_person = $4, devices = devices + $5
 where workspace_id = $1 and broadcast_id = $2;
 
 -- name: next_pass
--- Nobody is left who is due at this moment; others are at a later one.
+-- This pass is finished; the next one is due later.
 update broadcasts set pass = pass + 1, pass_at = $3, last_device = '', last_person = 0
 where workspace_id = $1 and broadcast_id = $2;
 
 -- name: fetched
--- Those named in the file are listed; it is whoever plans who goes on.
+-- The people of the file are listed; planning continues.
 update broadcasts set state = 'planning', listed = true, claimed_until = null, claim_id = null, attempts = 0,
     last_error = null, next_attempt_at = now()
 where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'fetching';
@@ -40,9 +40,9 @@ where workspace_id = $1 and broadcast_id = $2 and claim_id = $3 and state = 'fet
 update broadcasts set state = 'planned', planned_at = now() where workspace_id = $1 and broadcast_id = $2;
 
 -- name: devices
--- The next page of a workspace's devices of which conditions are true, cut into batches by the lane that each is for;
--- with a rate ($13), each batch has its slot. Answers with the last of them. Where some are of kinds that the lanes ($5 to $9,
--- null for no lane) do not tell of, it answers with those kinds, and nothing is cut.
+-- Cut the next page of a workspace's devices that match the conditions into batches by lane; with a rate ($13), each batch
+-- gets a slot. Returns the last device. If some are of kinds that the lanes ($5 to $9, null for no lane) lack, it returns those
+-- kinds and cuts nothing.
 with page as materialized (
     select d.device_id, d.person_id, coalesce(l.lane, 0) as lane, case when l.platform is null
         then array[d.platform, d.app, d.environment, token_shape(d.platform, d.token)] end as new_kind
