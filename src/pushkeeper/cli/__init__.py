@@ -95,7 +95,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is meant, with a suggestion where there is none."""
+        """Resolve the command; for an unknown one, suggest a similar name."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             close = get_close_matches(args[0], _PLACES, n=1)
             meant = f" Did you mean {close[0]!r}?" if close else ""

@@ -214,7 +214,8 @@ async def _workspace(services: Services, name: str | None) -> Workspace:
     """The workspace of this name, or the only one.
 
     Raises:
-        NotFound, BadRequest: there is none, or there are several.
+        NotFound: it does not exist.
+        BadRequest: several exist, and no name is given.
     """
     if name is not None:
         return await services.workspaces.by_name(name)

@@ -235,7 +235,7 @@ def unread(error: OSError) -> NoReturn:
 
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, moved by whoever is given it: how much is done, of how much; with `quiet`, none."""
+    """Show a progress bar on standard error, unless `quiet`; yields a function that takes how much is done, of how much."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

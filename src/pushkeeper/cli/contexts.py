@@ -95,7 +95,7 @@ def named(name: str) -> Context:
     """The context of this name.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist.
     """
     found = read().contexts
     if name not in found:

@@ -67,7 +67,7 @@ def texts(rows: Iterable[Sequence[str | None]], places: Sequence[int], *, guard:
 
 
 def value(json: str) -> str:
-    """The cell of a value in JSON, as it stands in a file: a text is guarded, and a number is one."""
+    """The cell of a JSON value: text is guarded against formulas, and a number stays a number."""
     found = msgspec.json.decode(json)
     if found is None:
         return ""

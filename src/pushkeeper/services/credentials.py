@@ -95,7 +95,7 @@ class Credentials:
         return sum(used.get(name, 0) for name in former)
 
     async def vapid_public_key(self, workspace: WorkspaceId, app: str | None = None) -> str | None:
-        """The public key that browsers subscribe with; None if there is none, or several and no app is named."""
+        """The public key that browsers subscribe with; None if no key exists, or several do and no app is named."""
         known = await credentials.of_workspace(self._database, workspace)
         keys = [
             str(one.facts["public_key"])

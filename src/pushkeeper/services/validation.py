@@ -296,7 +296,7 @@ def one_identifier(given: object, field: str, kinds: Sequence[IdentifierKind]) -
     Customer.io's newer calls have `internal` for a cio_id, with its prefix.
 
     Raises:
-        BadRequest, TooLarge: there are none or several, it is a phone number, or it cannot be stored.
+        BadRequest, TooLarge: it has no identifier or several, a phone number, or one that cannot be stored.
     """
     identifiers = identifiers_in(given, field)
     if "phone" in identifiers:

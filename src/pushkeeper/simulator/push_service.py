@@ -109,7 +109,7 @@ class PushRules:
         speaks_http2: whether HTTP/2 is offered; without it senders must be content with HTTP/1.1.
         device_per_min: how many messages one browser takes in a minute; None for no bound.
         retry_after: the form of the header of a 429: `none`, `seconds`, `date`, or `mixed` for each in turn.
-        unavailable_share: so many of all requests get a 503.
+        unavailable_share: the share of requests that get a 503.
     """
 
     speaks_http2: bool = True

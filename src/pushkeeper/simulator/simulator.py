@@ -1,4 +1,4 @@
-"""The simulator as a whole: five servers and a control API in the event loop of whoever runs it."""
+"""The simulator as a whole: five servers and a control API in the caller's event loop."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ for update;
 select content from import_parts where workspace_id = $1 and import_id = $2 and part = $3;
 
 -- name: note
--- So many records are done, so many devices compared, and this came of them.
+-- Save the progress: records and bytes that are done, their counts, and the same of the comparison.
 update imports set records = $4, read_bytes = $5, counts = $6, checked = $7, checked_bytes = $8, updated_at = now()
 where workspace_id = $1 and import_id = $2 and claim_id = $3;
 

@@ -122,7 +122,7 @@ class Endpoint(Generic[HandlerT]):
             return self.style.refusal(request, fault, http_status(fault))
 
     def _meter(self, method: str, status: int) -> tuple[Counter, Histogram]:
-        """What counts such calls; whoever makes up a method does not make up a label."""
+        """The metrics of such calls; unknown methods share one label, since clients can invent any number of them."""
         if method not in self.handlers:
             return meters_of(self.style.name, self._path, "other", status)
         found = meters_of(self.style.name, self._path, method, status)

@@ -1,4 +1,4 @@
-"""The APIs for the command line on the server: called in this process, without a key, by whoever runs the command."""
+"""The APIs for the command line on the server: called in this process without a key, by the user who runs the command."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _template(given: object) -> int | str | None:
 
 
 def _platforms(given: object, to: Literal["all", "last_used"] | Token) -> tuple[Platform, ...] | None:
-    """Whom it is for: without a platform, people's phones, as Customer.io has it; a device that is named is meant, too."""
+    """The platforms to send to: by default phones, as Customer.io does; None means the platform of the named device."""
     if given is None:
         return PHONES if to in {"all", "last_used"} else None
     return (validation.platform(given, "platform"),)

@@ -44,7 +44,7 @@ class _Exports:
         )
 
     async def make(self, call: Call) -> Response:
-        """The file itself: whoever leaves before its end finds out in the list that it was none."""
+        """Stream the file. If the client disconnects before its end, the export is listed as cancelled."""
         wanted = (await call.read(ExportRequest)).wanted()
         stream = await self._exports.stream(call.actor, call.workspace_id, wanted, longest_s=LONGEST_S)
         return response.download(

@@ -32,7 +32,7 @@ def packed(p256dh: bytes, auth: bytes) -> Secret:
 
 
 def label(workspace: WorkspaceId, token: Token) -> str:
-    """What the sealed keys of a subscription are bound to: its workspace and endpoint, whoever has the device."""
+    """What a subscription's encrypted keys are bound to: its workspace and endpoint, but not the device's owner."""
     return f"browser keys {workspace}/{sha256(token.value.encode()).hexdigest()}"
 
 

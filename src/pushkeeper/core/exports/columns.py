@@ -126,7 +126,7 @@ _OF = {
 
 
 def of(kind: ExportKind) -> tuple[Column, ...]:
-    """The columns of what is exported; of members there are none of their own."""
+    """The columns of an export of this kind; members have none of their own, but those of people or devices."""
     return _OF[kind][0]
 
 

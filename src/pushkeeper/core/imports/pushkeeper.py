@@ -111,7 +111,7 @@ def _one_of(record: Record, field: str, known: set[str]) -> str:
 
 
 def _list(record: Record, field: str) -> list[Any]:
-    """A list, or the JSON text of one; an empty one where there is none."""
+    """A list, or the JSON text of one; empty if the field is missing."""
     value = record.get(field)
     if isinstance(value, str):
         try:

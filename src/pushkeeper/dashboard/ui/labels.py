@@ -242,7 +242,7 @@ def share_text(per_cent: float) -> str:
 
 
 def rate_of(share: float | None) -> str:
-    """A rate as a percentage; a dash if there is none."""
+    """A rate as a percentage; a dash for None."""
     return "–" if share is None else share_text(100 * share)  # noqa: RUF001 - a dash
 
 

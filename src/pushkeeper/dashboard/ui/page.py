@@ -73,5 +73,5 @@ def action(
     *,
     takes_file: bool = False,
 ) -> Action:
-    """What a form is sent to, by whoever has this role."""
+    """The target of a form that this role may submit."""
     return Action(path=path, role=role, action=action, do=do, again=again, takes_file=takes_file)

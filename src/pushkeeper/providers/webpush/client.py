@@ -70,7 +70,7 @@ class WebPushClient:
         return len(self._answers) + self._origins.pending
 
     def send(self, pushes: Sequence[Push]) -> None:
-        """Take these pushes; what becomes of each is told later, never from inside this call."""
+        """Accept these pushes; each is answered later, never from within this call."""
         now = self._clock()
         # All are composed before the first is taken: one that cannot be leaves nothing half done.
         composed = [self._composed(push, now) for push in pushes]
@@ -93,7 +93,7 @@ class WebPushClient:
         return _DRY_RUN if push.dry_run else (_Sent(push, key.key_id, to.origin), to, request)
 
     def withdraw(self, unwanted: Callable[[Push], bool]) -> int:
-        """Take back pushes that are on no stream yet; each is answered as not processed. Returns how many."""
+        """Withdraw pushes that are on no stream yet; each is answered as not processed. Returns how many."""
         return self._origins.withdraw(lambda sent: unwanted(sent.push))
 
     async def probe(self) -> Verdict:

@@ -100,7 +100,7 @@ class Origins(Generic[Key]):
             self._ask(origin.http1, key, request)
 
     def withdraw(self, unwanted: Callable[[Key], bool]) -> int:
-        """Take back requests that are on no stream; each is answered as not processed. Returns how many."""
+        """Withdraw requests that are on no stream yet; each is answered as not processed. Returns how many."""
         return sum(origin.pool.withdraw(lambda one: unwanted(one[0])) for origin in self._origins.values())
 
     async def aclose(self, drain_s: float) -> None:

@@ -101,7 +101,7 @@ def _meaning(
     response: Response, error: dict[str, Any], service: TokenShape, *, proven: bool, now: datetime
 ) -> Meaning:
     status = response.status
-    # Whoever runs another service may say of a message what they like: it is stopped for nobody else.
+    # Anybody can run an unlisted service: its answer must not stop the message for other devices.
     malformed = BadMessage(malformed=service is not TokenShape.OTHER)
     after_s = retry_after_s(response, now)
     if status in _GONE:

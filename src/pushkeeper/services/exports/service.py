@@ -1,4 +1,4 @@
-"""Exports that are streamed: one statement, whose rows are written as fast as whoever asked takes them."""
+"""Streamed exports: one statement, whose rows are written as fast as the client reads them."""
 
 from __future__ import annotations
 
@@ -154,14 +154,14 @@ class Exports:
                         if not await exports.note(*at, lines):
                             raise Conflict("The export was cancelled")
             state = "done"
-        except (asyncio.CancelledError, GeneratorExit):  # whoever took it has left
+        except (asyncio.CancelledError, GeneratorExit):  # the client disconnected
             state = "cancelled"
             raise
         except PushkeeperError as error:
             failure = error.sentence
             raise
         finally:
-            # The list is told of a failure that nobody foresaw, too.
+            # Unexpected errors are recorded, too.
             failure = failure or ("internal error" if state == "failed" else None)
             await exports.end(*at, state=state, lines=lines, failure=failure)
 

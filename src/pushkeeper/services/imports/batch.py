@@ -251,7 +251,7 @@ class Batches:
 
 
 async def ahead(batches: Batches) -> AsyncGenerator[Batch, None]:
-    """All batches, each read in a thread while whoever has the one before it waits for the database."""
+    """All batches; each is read in a thread while the caller writes the one before it to the database."""
     loop = asyncio.get_running_loop()
     reading = loop.run_in_executor(None, batches.next)
     try:

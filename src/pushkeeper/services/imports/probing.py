@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Asker(Protocol):
-    """Whoever may ask FCM."""
+    """A client of FCM that checks tokens without sending."""
 
     async def ask(self, workspace: WorkspaceId, devices: Sequence[ImportedDevice]) -> Sequence[str]:
         """What FCM says of each device, as a field of `ProbeCounts`; nothing is sent to any."""

@@ -67,7 +67,7 @@ class Previews:
     ) -> list[PlatformPreview]:
         """Render a message on each platform, for the newest person in an audience with such a device.
 
-        `node` is the audience's filter; of None, everybody is in it. A browser is only shown to whoever can send to one.
+        `node` is the audience's filter; None is everybody. Browsers are shown only to workspaces with a VAPID key.
         """
         services = await credentials.services(self._database, workspace)
         platforms = (*PHONES, Platform.WEB) if Provider.WEBPUSH in services else PHONES

@@ -67,7 +67,7 @@ class ImportRequest(Request, frozen=True, kw_only=True):
         status: `keep` imports last statuses; with `unused`, devices start without one and those that the service no longer sent
             to are skipped.
         mapping: TOML with the column names of a file of the generic source.
-        probe: ask FCM about so many of the file's Android devices whether it would take a push; none is sent.
+        probe: how many of the file's Android devices to check with FCM; no push is sent.
         person_from: where `CustomUserData` of SNS has the person's ID: `text` for all of it, or a dotted path into its JSON.
     """
 

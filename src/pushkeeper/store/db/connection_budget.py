@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LEAST = 2
 # Those of a process besides its setting: for searches and exports, and one that listens.
 _BESIDE = surveys.AT_ONCE + streams.AT_ONCE + 1
-_SPARE = 10  # for commands, and for whoever looks after the server
+_SPARE = 10  # for commands and administrators
 
 
 def wanted(settings: Settings) -> int:

@@ -23,7 +23,7 @@ OF_ONE_WORKSPACE = 1
 _PAGE_S = 600.0  # the first page of a statement that sorts or joins comes after all of that
 _SETTINGS = (
     f"set local statement_timeout = '{_PAGE_S:g}s'; set local timezone = 'UTC'; set local work_mem = '32MB'; "
-    # Whoever takes no more rows keeps the server from clearing up what has changed meanwhile.
+    # While a client reads no rows, the open transaction keeps VACUUM from removing dead ones.
     "set local idle_in_transaction_session_timeout = '120s'"
 )
 _RETRY_AFTER_S = 10
@@ -48,7 +48,7 @@ class Streams:
         """Raise what `pages` would, where there is no place for another stream of a workspace.
 
         Raises:
-            TooManyRequests: there is none.
+            TooManyRequests: too many are open.
         """
         if self._running[workspace] >= OF_ONE_WORKSPACE:
             raise TooManyRequests(

@@ -67,7 +67,7 @@ class ClaimedBatch:
 
 
 class ClaimedDevice(msgspec.Struct, frozen=True, gc=False):
-    """A device as it stands when its batch is claimed; the keys of a browser's subscription are sealed."""
+    """A device at the time its batch was claimed; a browser's subscription keys are encrypted."""
 
     # Structs, as there are two for each push: a dataclass costs ten times as much to make.
     person_id: PersonId

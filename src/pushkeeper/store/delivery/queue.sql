@@ -2,9 +2,8 @@
 
 -- name: claim
 -- Batches that are due and nobody works on, until they hold $3 devices, of which $4 may be other than urgent.
--- Workspaces and priorities take weighted turns, but nothing stands in the way of what is urgent; a lane that is paused,
--- throttled or full ($5, $6) is passed over, and so are workspaces whose sending is paused, except for their expired
--- pushes (lane -1).
+-- Workspaces and priorities take weighted turns, with room reserved for urgent batches. Skipped are lanes that are paused,
+-- throttled or full ($5, $6), and workspaces whose sending is paused, except for their expired pushes (lane -1).
 -- across workspaces: it is one queue.
 with recursive queues as (
     (select workspace_id, priority, lane from batches where not parked order by workspace_id, priority, lane limit 1)
@@ -277,8 +276,8 @@ cross join lateral (
 where (s.workspace_id is null or q.lane = -1) and r.paused_at is null and not (q.lane = any ($1::bigint[]));
 
 -- name: out_of_lane
--- What waits in a lane, or for a workspace whose sending is paused, for a message that has expired, is to be settled as
--- that: it goes into lane -1, which no pause holds back.
+-- Move batches of expired messages that wait in a lane, or for a workspace whose sending is paused, to lane -1, which no
+-- pause stops, so that they are settled as expired.
 -- across workspaces: it is one queue.
 update batches b set lane = -1
 from messages m left join sending_pauses s using (workspace_id)

@@ -24,7 +24,7 @@ _NO_IDENTIFIER = (None,) * 4
 
 
 class ToRegister(NamedTuple):
-    """A device to be registered, and whose it is: a person, or whoever has this identifier of (kind, key, value, hash)."""
+    """A device to register, and its owner: a person, or the one with this identifier (kind, key, value, hash)."""
 
     workspace_id: WorkspaceId
     registration: Registration
@@ -78,7 +78,7 @@ async def register_now(
 
 
 def too_much() -> BadRequest:
-    """What is said of a registration that would make a device hold more than it may."""
+    """The error for a registration that would give a device too many attributes."""
     return BadRequest("attributes", f"a device cannot have more than {MAX_ATTRIBUTES}")
 
 

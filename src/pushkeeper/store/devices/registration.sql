@@ -1,11 +1,11 @@
 -- Registration of devices: the status table of core/delivery/device_status.py, for many devices at a time.
 
 -- name: register
--- Devices as their people tell of them, each with its line of history. One that is there gets a new generation, without
--- strikes, for the person who registered it now, who does not get to see what was kept of it for another. One that would
--- have more than $20 attributes is refused and unchanged. Where tokens are shared, a person gets a device of their own
--- beside those of others, save where they have one already. A browser stays with the VAPID key that it subscribed with, which is
--- the current one where the app does not say. Workers hear on channel $21 of each device that moved.
+-- Register devices, each with a line of history. An existing one gets a new generation, without strikes, for the person who
+-- registered it now, who does not see what was stored for its former owner. One that would have more than $20 attributes is
+-- rejected and unchanged. Where tokens are shared, a person gets a device of their own beside those of others, unless they
+-- have one already. A browser keeps the VAPID key that it subscribed with: the current one if the app does not say. Workers are
+-- notified on channel $21 of each device that moved.
 --
 -- A person is given by their key, or by an identifier, in which case they are made if nobody has it. Not returned, and to be
 -- tried again in the long way (`people/ingest.py`), are: a device or a person whom somebody is creating at this moment, a
@@ -57,7 +57,7 @@ given as (
             where d.workspace_id = f.workspace_id and d.person_id = f.person_id
                 and d.id_kind = 'token' and starts_with(d.token, f.token || ':')))
 ),
--- A device that a person tells of is no longer kept for whoever turns out to be behind an anonymous id.
+-- A device that a person registers is no longer kept for the owner of an anonymous ID.
 forgotten as (
     delete from anonymous_devices d using given g where d.workspace_id = g.workspace_id and d.device_id = g.key
 ),

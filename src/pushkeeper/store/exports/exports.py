@@ -30,9 +30,9 @@ WRITTEN: tuple[Kind, ...] = ("customers", "deliveries")  # by a worker, for Cust
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An export, and how it stands: `pending`, `running`, `done`, `failed` or `cancelled`.
+    """An export; its state is `pending`, `running`, `done`, `failed` or `cancelled`.
 
-    One that is streamed is `interrupted` when nothing was heard of it for a minute: its process was ended.
+    A streamed export is `interrupted` if it was not updated for a minute: its process ended.
 
     Attributes:
         asked: a filter, which deliveries, or what is streamed (`services.exports.service.NewExport`).

@@ -92,7 +92,7 @@ class MessagesFilter:
     """A filter of messages; None is no condition.
 
     Attributes:
-        metric: what came of at least one push of it.
+        metric: at least one push of the message has it.
         kind: `transactional`, to one person, or `broadcast`, to many.
     """
 

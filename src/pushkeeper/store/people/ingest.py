@@ -31,7 +31,7 @@ class PersonUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """One call that updates a person: attributes, a device, an event; or an anonymous one.
 
     Attributes:
-        naming: whom it means; None when it names nobody but an anonymous id.
+        naming: the person's identifiers; None if the call has only an anonymous ID.
         anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
             are assigned to this person, if nobody identified with it before.
         once: an id of the call, hashed; the same one again changes nothing.

@@ -1,8 +1,8 @@
 -- Metrics of the database itself.
 
 -- name: queue
--- What waits, by workspace and priority: due, later, held back by a paused workspace or a route that is paused or rests,
--- parked (of a draft or a paused broadcast), or claimed.
+-- The queue by workspace and priority: due, later, held (by a paused workspace, or a paused or throttled route), parked (of a
+-- draft or a paused broadcast), or claimed.
 -- across workspaces: the installation is measured.
 select w.name as workspace, b.priority, s.state, count(*) as batches,
     sum(coalesce(cardinality(b.device_ids), 1))::bigint as devices,

@@ -40,10 +40,10 @@ class RemoteFiles:
         await self._http.aclose()
 
     async def read(self, url: str) -> AsyncGenerator[bytes, None]:
-        """The bytes of a file; `TryAgain` where whoever has it does not answer now.
+        """The bytes of a file; `TryAgain` if its server does not answer now.
 
         Raises:
-            BadRequest: it is not there.
+            BadRequest: it does not exist.
         """
         try:
             async with self._opened(url) as response:
