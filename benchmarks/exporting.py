@@ -32,7 +32,7 @@ _CASES = (
 
 
 async def measure(*, devices: int = DEVICES) -> list[Figure]:
-    """Rows/s of each export, written to nowhere, on a workspace of so many devices."""
+    """Rows/s of each export, without writing a file, on a workspace with this number of devices."""
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as folder:
         size = Size(devices=devices, people=devices * 7 // 10, events=0, history=False)
         async with loaded(Path(folder), size) as found:

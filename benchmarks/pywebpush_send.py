@@ -13,7 +13,7 @@ import requests
 
 told = json.load(sys.stdin)
 session = requests.Session()
-session.trust_env = False  # or an environment variable decides whom it trusts
+session.trust_env = False  # or environment variables replace the CA file
 session.verify = told["ca_file"]
 
 

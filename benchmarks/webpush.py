@@ -1,6 +1,6 @@
 """Web Push beside pywebpush: pushes encrypted, signed, sent and answered, to the same server, a core each.
 
-A push costs a key pair and an ECDH whoever sends it, so that a second figure says how much of the whole is encryption, beside
+Each push needs a key pair and an ECDH in any implementation, so a second figure gives the share of encryption, beside
 OpenSSL's own ECDH.
 """
 

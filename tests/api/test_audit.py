@@ -53,7 +53,7 @@ ACTIONS = {
     "POST /v1/exports/customers": "export.make",
     "POST /v1/exports/deliveries": "export.make",
     "POST /v1/imports": "import.make",
-    # It is only read, but whoever has the link has all of it.
+    # A read, but its link gives access to the whole file.
     "GET /v1/exports/{id}/download": "export.link",
     "POST /v1/reporting_webhooks": "webhook.add",
     "PUT /v1/reporting_webhooks/{id}": "webhook.change",

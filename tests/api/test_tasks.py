@@ -43,7 +43,7 @@ ASKS_NOTHING = {
     "web/request.py",
     "rendering/renderer.py",
     "store/db/connections.py",
-    "store/db/streams.py",  # the rows of a cursor, whose errors are raised to whoever takes them
+    "store/db/streams.py",  # the rows of a cursor, whose errors are raised to their reader
     "web/protocol.py",
     "web/server.py",
 }

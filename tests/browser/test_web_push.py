@@ -162,7 +162,7 @@ def test_a_browser_registers_shows_a_push_and_reports_it(
     eventually(lambda: "clicked" in metrics())
     assert page.evaluate(SHOWN) == [], "a click closes it"
 
-    # The permission is taken back: the push service says that the subscription ended.
+    # The user revokes the permission: the push service reports that the subscription ended.
     control("POST", "/uninstall", {"tokens": [endpoint]})
     place.app("POST", "/v1/send/push", body)
     eventually(lambda: status() == "bounced")

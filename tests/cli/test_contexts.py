@@ -77,13 +77,13 @@ def test_what_is_nearer_to_the_command_decides(monkeypatch):
 @pytest.mark.parametrize(
     "url", ["https://push.example.com", "http://localhost:8383", "http://127.0.0.1", "http://[::1]:8383"]
 )
-def test_a_key_goes_to_whom_it_is_safe_with(url):
+def test_a_key_is_sent_encrypted_or_within_the_machine(url):
     assert of_context(Context(url=url, key="key", workspace="shop")).workspace == "shop"
 
 
 @pytest.mark.parametrize(
     "url", ["push.example.com", "ftp://push.example.com", "https://", "http://push.example.com"]
 )
-def test_a_key_does_not_go_over_a_network_unencrypted_or_nowhere(url):
+def test_a_key_is_not_sent_unencrypted_over_a_network_or_to_no_host(url):
     with pytest.raises(BadRequest):
         require_safe(url)

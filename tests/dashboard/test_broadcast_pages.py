@@ -124,7 +124,7 @@ async def test_all_that_is_typed_is_kept(operator: Browser, place: Place) -> Non
         "bought",
         "empty",
     )
-    # Half past nine in Berlin, where whoever typed it is.
+    # Half past nine in Berlin, the author's zone.
     assert one.schedule.at == datetime(2027, 7, 1, 7, 30, tzinfo=UTC)
     assert (one.schedule.window.opens.hour, one.schedule.window.closes.hour) == (8, 20)
     assert (one.per_s, one.schedule.expires_after_s) == (0.5, 5_400)

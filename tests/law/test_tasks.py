@@ -31,7 +31,7 @@ STARTED_BY = {
     "store/db/replica.py": "store/test_replica.py::test_one_that_is_not_there_or_lets_nobody_in_is_left",
     "store/db/statistics.py": "store/test_errors_aside.py::test_what_is_done_aside_fails_nobody",
     "store/db/unreadable.py": "store/test_errors_aside.py::test_what_is_done_aside_fails_nobody",
-    "store/db/streams.py": "services/test_streamed_exports.py::test_whoever_leaves_ends_the_export_and_gives_back_its_connection",
+    "store/db/streams.py": "services/test_streamed_exports.py::test_a_client_that_disconnects_ends_its_export_and_frees_the_connection",
     "store/db/watchdog.py": "store/test_errors_aside.py::test_who_looks_whether_the_database_answers_looks_again_whatever_is_raised",
     "web/protocol.py": "web/test_room.py::test_who_leaves_is_counted_as_long_as_its_request_runs",
     "web/server.py": "web/test_time.py::test_a_tls_handshake_that_is_not_ended_is_closed",

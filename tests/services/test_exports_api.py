@@ -89,7 +89,7 @@ async def test_the_file_of_an_export_that_is_cancelled_is_recognizably_cut_off(
     assert (await tenant.call("GET", f"/api/v1/exports/{number}"))["state"] == "cancelled"
 
 
-async def test_whoever_leaves_has_no_export_that_is_done(tenant: Tenant) -> None:
+async def test_an_export_is_cancelled_when_its_client_disconnects(tenant: Tenant) -> None:
     await fill(tenant)
     answer = await asyncio.to_thread(post, tenant, {"kind": "devices"})
     number = int(answer.headers["x-export-id"])

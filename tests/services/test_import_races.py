@@ -71,7 +71,7 @@ async def test_the_newer_registration_wins_and_no_owner_changes_unasked(
         elif other.before:
             assert owner == f"person {number}"
         else:
-            # An older one that comes meanwhile: whoever was first is there, and no more than one of them.
+            # An older one that arrives meanwhile: the first one wins, and only one is there.
             assert owner in {"app", f"person {number}"}
 
 

@@ -400,7 +400,7 @@ async def test_an_export_that_is_cancelled_ends_and_is_none_that_is_done(
     assert await room.file()  # its place is free again
 
 
-async def test_whoever_leaves_ends_the_export_and_gives_back_its_connection(room: Room) -> None:
+async def test_a_client_that_disconnects_ends_its_export_and_frees_the_connection(room: Room) -> None:
     await many(room, 3_000)
     for _ in range(3):
         stream = await room.exports.stream(BY, room.workspace, NewExport(kind=ExportKind.DEVICES))
@@ -436,7 +436,7 @@ async def test_an_export_that_fails_says_why_and_is_none_that_is_done(room: Room
     assert (found.state, found.failure) == ("failed", "The export took longer than 0 s.")
 
 
-async def test_an_export_that_nobody_hears_of_is_interrupted(room: Room) -> None:
+async def test_an_export_that_is_not_updated_for_a_minute_is_interrupted(room: Room) -> None:
     stream = await room.exports.stream(BY, room.workspace, NewExport(kind=ExportKind.DEVICES))
     number = stream.export.export_id
     assert (await room.exports.one(room.workspace, number)).state == "running"

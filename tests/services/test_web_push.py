@@ -257,7 +257,7 @@ async def test_old_browsers_stay_on_their_key_until_they_subscribe_again(bare: T
     assert second["key_id"] != first["key_id"]
     assert (second["former_key_ids"], second["left"]) == ([first["key_id"]], 1)
     new = await browser_of(bare, "new", vapid_key=decoded(second["public_key"]))
-    # A page that is opened again tells of the same subscription, which is still one of the former key.
+    # A page that is opened again registers the same subscription, which still belongs to the former key.
     await bare.register("old", old.endpoint, "web")
     for person in ("old", "new"):
         await bare.push(person, platform="web")

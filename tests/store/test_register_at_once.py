@@ -1,4 +1,4 @@
-"""Registering by one statement comes to what the long way comes to, for whatever is there and whoever else is registered."""
+"""Registration by one statement has the same result as the long way, whatever exists and whatever else is registered."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_registering_at_once_comes_to_what_the_long_way_comes_to(
     assert await state(database, short) == await state(database, long)
 
 
-async def test_workers_hear_of_a_device_that_moves_in_one_statement(
+async def test_workers_are_notified_of_a_device_that_moves_in_one_statement(
     database: Database, registry: People, tenant: WorkspaceId
 ) -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()

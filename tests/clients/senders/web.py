@@ -20,7 +20,7 @@ def raw(text):
 
 def sent(asked, subscription):
     session = requests.Session()
-    session.trust_env = False  # or an environment variable decides whom it trusts
+    session.trust_env = False  # or environment variables replace the CA file
     session.verify = asked["ca_file"]
     try:
         answer = pywebpush.webpush(
