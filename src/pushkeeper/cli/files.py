@@ -27,10 +27,10 @@ def json_object(file: BinaryIO | None) -> dict[str, Any]:
 
 
 def read_filter(text: str) -> object:
-    """The filter as it was typed: JSON where it starts as JSON does, else a text.
+    """The filter: JSON if it starts with a brace, else text.
 
     Raises:
-        BadRequest: it starts as JSON, and is none.
+        BadRequest: it starts with a brace, and is not valid JSON.
     """
     if not text.lstrip().startswith("{"):
         return text

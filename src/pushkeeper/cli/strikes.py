@@ -1,4 +1,4 @@
-"""Taking strikes back: looked at first, then done."""
+"""Reverting bounces: a dry run first, then the change."""
 
 from __future__ import annotations
 

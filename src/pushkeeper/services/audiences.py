@@ -183,7 +183,7 @@ class Audiences:
         """The templates whose audience names a segment.
 
         Raises:
-            NotFound: there is no segment of this number.
+            NotFound: the segment does not exist.
         """
         await self.segment(workspace, segment_id)
         return await segments.templates_naming(self._database.of(workspace).rows, workspace, segment_id)
@@ -217,7 +217,7 @@ class Audiences:
 
         Raises:
             BadRequest: the segment is a filter's.
-            NotFound: there is no segment of this number.
+            NotFound: the segment does not exist.
         """
         await self._by_hand(workspace, segment_id)
         namings = [PersonReference(workspace_id=workspace, path=one, create=False) for one in who]

@@ -82,7 +82,7 @@ class Routes:
         """Send nothing more on this route, until it is resumed; what is for it waits.
 
         Raises:
-            NotFound: the workspace has no route of this name.
+            NotFound: the route does not exist.
             Conflict: it is paused already.
         """
         route = await self._named(workspace, name)

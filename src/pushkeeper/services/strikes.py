@@ -156,11 +156,11 @@ class Strikes:
         meant: StrikeSelector,
         progress: Callable[[int, int], None] = lambda _, __: None,
     ) -> UndoResult:
-        """What taking these strikes back would change; nothing does.
+        """The result that reverting these bounces would have; nothing is changed.
 
         Raises:
-            BadRequest: the times are no range, or too far back.
-            NotFound: there is no route or credential of this name.
+            BadRequest: the time range is invalid.
+            NotFound: the route or credential does not exist.
         """
         _check(meant)
         return await self._go_through(workspace, meant, None, progress)
@@ -254,8 +254,8 @@ class Strikes:
         """The devices after a key that would change, a page of them.
 
         Raises:
-            BadRequest: the times are no range, or too far back, or there is no such reason code.
-            NotFound: there is no route or credential of this name.
+            BadRequest: the time range or the reason code is invalid.
+            NotFound: the route or credential does not exist.
         """
         _check(meant)
         found = await self._page(workspace, await self._selection(workspace, meant), after, None)

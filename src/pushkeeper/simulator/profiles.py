@@ -31,7 +31,7 @@ class Behaviour:
 
 
 class UnknownFlag(Exception):
-    """There is no switch of this name, or it cannot have this value."""
+    """A switch does not exist, or cannot have this value."""
 
 
 DOCUMENTED = Behaviour()

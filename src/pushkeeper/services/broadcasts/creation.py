@@ -102,7 +102,7 @@ class Creation:
         Raises:
             BadRequest: the content is empty, is not Liquid, or a provider would refuse it; the audience is not a filter.
             Forbidden: the workspace has no credentials to send with.
-            NotFound: there is no broadcast template of this number.
+            NotFound: the broadcast template does not exist.
         """
         letter = await self.letter(workspace, request)
         if request.audience is not None:
@@ -116,7 +116,7 @@ class Creation:
 
         Raises:
             BadRequest: it is empty, is not Liquid, or a provider would refuse it.
-            NotFound: there is no broadcast template of this number.
+            NotFound: the broadcast template does not exist.
         """
         template = None
         if request.template_id is not None:

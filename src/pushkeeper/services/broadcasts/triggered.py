@@ -56,7 +56,7 @@ class Triggers:
         Raises:
             BadRequest: the audience is not a filter, or names a segment that does not exist, or somebody named does not exist.
             Forbidden: the workspace has no credentials to send with.
-            NotFound: there is no broadcast template of this number.
+            NotFound: the broadcast template does not exist.
             TooManyRequests: too many of this template's broadcasts are not planned yet.
         """
         template_id = request.template_id

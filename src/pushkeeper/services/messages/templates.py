@@ -265,7 +265,7 @@ class Templates:
         """Keep a new template.
 
         Raises:
-            BadRequest: a text of it is not Liquid, a push service would refuse it, or its audience is no filter.
+            BadRequest: a text is not valid Liquid, a push service would reject it, or its audience is no valid filter.
             Conflict: another has its trigger name.
         """
         await self._require(draft)

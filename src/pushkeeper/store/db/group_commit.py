@@ -124,7 +124,7 @@ class Combiner(Generic[Call, Result]):
         """The same without waiting: what is submitted one after the other keeps that order.
 
         Raises:
-            TooManyRequests: the owner has too many that wait; none of these was taken.
+            TooManyRequests: the owner has too many queued calls; none of these was taken.
         """
         self._refuse_too_many(calls)
         return self._add(calls)

@@ -46,7 +46,7 @@ class NewMessage:
         wording: what of it is not the same to everybody, if anything is.
         platforms: those that it is for, where not all.
         drafted: it waits until somebody sends it.
-        retained: what it says is kept when it is over.
+        retained: its content is kept after sending.
     """
 
     message_id: UUID

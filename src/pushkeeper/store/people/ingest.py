@@ -32,9 +32,9 @@ class PersonUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         naming: the person's identifiers; None if the call has only an anonymous ID.
-        anonymous_id: whose device or event it is while there is no naming; with one, whose earlier events and devices
-            are assigned to this person, if nobody identified with it before.
-        once: an id of the call, hashed; the same one again changes nothing.
+        anonymous_id: the owner of the device or event without a naming; with one, its earlier events and devices are
+            assigned to this person, if nobody identified with it before.
+        once: a hashed ID of the call; a repeated one changes nothing.
     """
 
     workspace_id: WorkspaceId
@@ -169,7 +169,7 @@ async def write(connection: Connection, calls: Sequence[Call], hashes: Identifie
     its result.
 
     Raises:
-        BadRequest: one asks for too much, and has done something else already; or a command refuses.
+        BadRequest: one exceeds a limit, and has written something else already; or a command is rejected.
     """
     namings = {
         p: c.naming for p, c in enumerate(calls) if isinstance(c, PersonUpdate) and c.naming is not None
@@ -321,8 +321,8 @@ async def _keep_anonymous(connection: Connection, updates: dict[int, PersonUpdat
 def _refusal(error: BadRequest, update: PersonUpdate, other_half: object) -> BadRequest:
     """The error of a call that exceeds a limit.
 
-    One that did nothing else has written nothing, and its neighbours need not be written again without it. Any other
-    is, by raising.
+    A call that did nothing else has written nothing, so its neighbours stay written. Otherwise the error is raised,
+    and rolls all back.
     """
     did_more = update.once is not None or update.anonymous_id is not None
     if other_half is not None or did_more or (update.naming is not None and update.naming.others):
