@@ -69,10 +69,12 @@ _OPTIONS = (
     click.option(
         "--environment",
         type=click.Choice([environment.value for environment in Environment]),
-        help="Apple's environment of iPhones whose row does not say.",
+        help="APNs environment of iPhones, if their row does not have one.",
     ),
     click.option(
-        "--app", metavar="ID", help="The bundle ID or Firebase project of devices whose row does not say."
+        "--app",
+        metavar="ID",
+        help="The bundle ID or Firebase project of devices, if their row does not have one.",
     ),
     click.option(
         "--status",
@@ -152,16 +154,16 @@ def import_file(*, files: tuple[Path, ...], name: str, json: bool, **options: An
 @click.option(
     "--app-api-key",
     envvar="CUSTOMERIO_APP_API_KEY",
-    help="Of the workspace whose people are imported. Asked for when neither this nor the variable is set.",
+    help="App API key of the Customer.io workspace to import. Asked for when neither this nor the variable is set.",
     show_envvar=True,
 )
 @click.option("--region", type=click.Choice(["us", "eu"]), default="us", show_default=True)
-@click.option("--api-url", metavar="URL", help="The App API's address, in the place of the region's.")
+@click.option("--api-url", metavar="URL", help="The App API's address, instead of the region's.")
 @click.option("--apply", is_flag=True, help="Import. Without it nothing is changed.")
 @click.option(
     "--environment",
     type=click.Choice([environment.value for environment in Environment]),
-    help="Apple's environment of iPhones whose device does not say.",
+    help="APNs environment of iPhones, if the device does not have one.",
 )
 @click.option(
     "--status",
@@ -207,20 +209,20 @@ def import_customerio(
         sys.exit(1)
 
 
-@import_.command("verify", short_help="Show how an import compared with its file.")
+@import_.command("verify", short_help="Show how the stored devices compare with the file.")
 @click.argument("number", metavar="IMPORT", type=click.IntRange(1))
 @in_workspace
 @on_store
 @as_json
 def import_verify(*, number: int, name: str, json: bool, **options: Any) -> None:
-    """Show how the devices of an import's file compared with those that were there once it was applied.
+    """Show how the stored devices compared with the file after the import was applied.
 
-    Ends with 1 when some were missing or belonged to somebody else.
+    Exits with 1 if some were missing or belonged to somebody else.
     """
     found = _one(name, number, options)
     verified = found.verified
     if verified is None:
-        raise Misconfigured(f"import {number}: only an import that was applied to its end is verified")
+        raise Misconfigured(f"import {number}: only a completely applied import is verified")
     lines = ", ".join(map(str, verified.lines))
     text = (
         f"{verified.devices:,} devices compared: {verified.missing:,} missing, "

@@ -170,18 +170,16 @@ class Imports:
         return await self.one(workspace, import_id)
 
     async def verification(self, workspace: WorkspaceId, import_id: int) -> Verification:
-        """The devices of an import's file compared with those that were there once it was applied.
+        """The comparison of the stored devices with the file, made after the import was applied.
 
         Raises:
             NotFound: it does not exist.
-            Conflict: it is a dry run, or not at its end.
+            Conflict: it is a dry run, or not done.
         """
         found = await self.one(workspace, import_id)
         verified = msgspec.convert(found.counts, Counts).verified
         if verified is None or found.state != "done":
-            raise Conflict(
-                f"Import {import_id} is not verified: only an import that was applied to its end is"
-            )
+            raise Conflict(f"Import {import_id} is not verified: only a completely applied import is")
         return verified
 
     async def all(self, workspace: WorkspaceId) -> list[Import]:

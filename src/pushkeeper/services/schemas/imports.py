@@ -62,8 +62,8 @@ class ImportRequest(Request, frozen=True, kw_only=True):
         name: of the file, for people; without it, as it was uploaded or the last segment of the URL.
         apply: import; without it, only what would change is counted.
         move: move devices of other people, where the file's last use is newer.
-        environment: Apple's environment of iPhones whose row does not say.
-        app: the bundle ID or Firebase project of devices whose row does not say.
+        environment: the APNs environment of iPhones, if their row does not have one.
+        app: the bundle ID or Firebase project of devices, if their row does not have one.
         status: `keep` imports last statuses; with `unused`, devices start without one and those that the service no longer sent
             to are skipped.
         mapping: TOML with the column names of a file of the generic source.
