@@ -33,6 +33,7 @@ SMALL = {
     "reading": (["--devices", "1000"], ["count, ", "plan, 1,000 devices", "explain, "]),
     "dashboard": (["--quick"], [f"page, {page.name}" for page in PAGES]),
     "startup": ([], ["serve, "]),
+    "webpush": (["--quick"], ["web push, "]),
     "export": (["--quick"], ["export of devices, csv", "export of devices, jsonl", "export of people, "]),
 }
 # The one that uses most of what the others do: our processes, the simulator, figures beside those of others.
