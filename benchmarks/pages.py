@@ -100,6 +100,7 @@ PAGES = (
     Page("add credentials", f"{_HERE}/routes/add"),
     Page("add an FCM account", f"{_HERE}/routes/add/fcm"),
     Page("add an APNs key", f"{_HERE}/routes/add/apns"),
+    Page("add a VAPID key", f"{_HERE}/routes/add/webpush"),
     Page("sending", f"{_HERE}/sending"),
     Page("jobs", f"{_HERE}/jobs"),
     Page("webhooks", f"{_HERE}/webhooks"),

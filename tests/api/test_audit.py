@@ -128,6 +128,7 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/audiences/{id}": {"name": "n", "filter": "platform = android"},
     "POST /api/v1/broadcasts": _SAID,
     "PUT /api/v1/broadcasts/{id}": _SAID,
+    "POST /api/v1/exports": {"kind": "devices"},
     "POST /api/v1/templates": {"kind": "broadcast", "name": "n", "title": "t", "message": "m"},
     "PUT /api/v1/templates/{id}": {"kind": "broadcast", "name": "n", "title": "other", "message": "m"},
     "POST /api/v1/undo": {
@@ -273,6 +274,7 @@ async def prepared(route: str, path: str, door, theirs: Theirs) -> str:
         "/api/v1/templates": "template",
         "/v1/broadcasts": "template",
         "/v1/campaigns": "template",
+        "/api/v1/exports": "export",
         "/v1/exports": "export",
         "/v1/reporting_webhooks": "webhook",
         "/v1/segments": "segment",

@@ -25,6 +25,7 @@ REFUSED = {429, 503}  # searches wait in a line of their own
 NEEDS_A_KEY = {
     "/v1/subscription_channels",
     "/api/v1/explain",
+    "/v1/imports",
     "/unsubscribe/{delivery_id}",
     *(f"/v1/send/{channel}" for channel in ("email", "in_app", "inbox_message", "sms", "whatsapp")),
 }

@@ -318,6 +318,7 @@ def pages(told: Workspace, chromium: Browser, admin_state: Any, service: Running
         "add-credentials": f"{at}/routes/add",
         "add-fcm": f"{at}/routes/add/fcm",
         "add-apns": f"{at}/routes/add/apns",
+        "add-webpush": f"{at}/routes/add/webpush",
         "webhooks": f"{at}/webhooks",
         "webhook": webhook,
         "add-webhook": f"{at}/webhooks/add",

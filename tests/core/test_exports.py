@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pushkeeper.core import csv_text
 from pushkeeper.core.exports import columns
-from pushkeeper.core.exports.columns import BadColumns, CellKind, Column, ExportKind
+from pushkeeper.core.exports.columns import BadColumns, CellKind, Column, Exportable
 from pushkeeper.core.exports.writers import ExportFormat, writer
 
 if TYPE_CHECKING:
@@ -81,24 +81,24 @@ def test_the_cell_of_an_attribute_is_what_it_is_anywhere_else(value: object) -> 
 
 
 def test_columns_are_chosen_by_name_in_their_order_and_each_once() -> None:
-    chosen = columns.chosen(ExportKind.DEVICES, ["platform", "attribute.plan", "token", "platform"])
+    chosen = columns.chosen(Exportable.DEVICES, ["platform", "attribute.plan", "token", "platform"])
     assert [column.name for column in chosen] == ["platform", "attribute.plan", "token"]
-    usual = [column.name for column in columns.chosen(ExportKind.DEVICES, None)]
+    usual = [column.name for column in columns.chosen(Exportable.DEVICES, None)]
     assert "strikes" not in usual
-    assert columns.chosen(ExportKind.DEVICES, ["strikes"])[0].kind is CellKind.NUMBER
+    assert columns.chosen(Exportable.DEVICES, ["strikes"])[0].kind is CellKind.NUMBER
 
 
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (ExportKind.DEVICES, []),
-        (ExportKind.DEVICES, ["tokens"]),
-        (ExportKind.DEVICES, ["attribute."]),
-        (ExportKind.PEOPLE, ["person_attribute.plan"]),
-        (ExportKind.PUSHES, ["attribute.plan"]),
-        (ExportKind.PEOPLE, [f"attribute.{n}" for n in range(301)]),
+        (Exportable.DEVICES, []),
+        (Exportable.DEVICES, ["tokens"]),
+        (Exportable.DEVICES, ["attribute."]),
+        (Exportable.PEOPLE, ["person_attribute.plan"]),
+        (Exportable.PUSHES, ["attribute.plan"]),
+        (Exportable.PEOPLE, [f"attribute.{n}" for n in range(301)]),
     ],
 )
-def test_a_column_that_there_is_not_is_named(kind: ExportKind, names: list[str]) -> None:
+def test_a_column_that_there_is_not_is_named(kind: Exportable, names: list[str]) -> None:
     with pytest.raises(BadColumns, match=names[0] if len(names) == 1 else "1 to 300"):
         columns.chosen(kind, names)

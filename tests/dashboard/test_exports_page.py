@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushkeeper.core.exports.columns import ExportKind
+from pushkeeper.core.exports.columns import Exportable
 from pushkeeper.services.exports.service import NewExport
 from support.actors import BY
 
@@ -79,7 +79,7 @@ async def test_a_running_export_is_cancelled_by_an_operator(
     site: Site, place: Place, operator: Browser, viewer: Browser
 ) -> None:
     exports = site.store.services.exports
-    new = NewExport(kind=ExportKind.PEOPLE)
+    new = NewExport(kind=Exportable.PEOPLE)
     stream = await exports.stream(BY, place.workspace.workspace_id, new)
     assert await anext(stream.parts)
     cancel = place.path(f"/exports/{stream.export.export_id}/cancel")

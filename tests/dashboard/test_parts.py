@@ -304,11 +304,11 @@ def test_each_trouble_is_told_with_what_to_do_the_worst_first() -> None:
     assert found == [
         "No worker is running. Nothing is being sent.",
         "apns:production:com.example.app is paused: a wave",
-        "Webhook “warehouse” was disabled after 7 days of failures: answered 500",
+        "Webhook 1 “warehouse” was disabled after 7 days of failures: answered 500",
         "The certificate of com.example.app has expired on 2026-01-31",
         "7 rejections on hold on apns:production:com.example.app",
         "apns:production:com.example.app: the key is about to end",
-        "Webhook “warehouse” is failing: answered 500",
+        "Webhook 1 “warehouse” is failing: answered 500",
         "The certificate of com.example.app expires on 2026-03-01",
     ]
 

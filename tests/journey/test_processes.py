@@ -126,8 +126,8 @@ def test_whichever_process_is_asked_tells_the_figures_of_all(service, workspace)
             eventually(lambda client=client: requests_of(client, "/v1/segments") == 7)
             told = figures(client)
             assert told["pushkeeper_processes"] == 2
-            # Two of 19, and the supervisor's.
-            assert told["pushkeeper_database_connections_limit"] == 2 * 19 + 7
+            # Two of 21, and the supervisor's.
+            assert told["pushkeeper_database_connections_limit"] == 2 * 21 + 9
             assert told["process_start_time_seconds"] == pytest.approx(
                 psutil.Process(service["pid"]).create_time(), abs=2
             )

@@ -35,9 +35,13 @@ WAIT = {("serve",), ("worker",)}
 ASK_NOTHING = {("postgres",)}  # it runs a program, which does
 # What a command wants before it asks the database, besides what it requires by itself.
 _APNS = ("--key", "{key}", "--key-id", "ABC123DEFG", "--team-id", "TEAM123456", "--topic", "com.example")
+_WEBPUSH = ("--subject", "mailto:ops@example.com")
 MORE = {
     ("credentials", "add", "apns"): _APNS,
     ("credentials", "update", "apns"): _APNS,
+    ("credentials", "add", "webpush"): _WEBPUSH,
+    ("credentials", "update", "webpush"): _WEBPUSH,
+    ("import", "customerio"): ("--app-api-key", "x"),
     ("broadcast", "create"): ("platform = ios",),
     ("broadcast", "change"): ("platform = ios",),
     ("undo",): ("--since", "2026-01-01T00:00:00Z", "--until", "2026-01-02T00:00:00Z"),

@@ -13,7 +13,7 @@ import pytest_asyncio
 from pglast import parse_plpgsql
 
 from pushkeeper.core.exports import columns
-from pushkeeper.core.exports.columns import ExportKind
+from pushkeeper.core.exports.columns import Exportable
 from pushkeeper.core.filters.nodes import (
     And,
     Condition,
@@ -141,9 +141,9 @@ def test_whom_a_broadcast_goes_to_is_bound_whatever_it_asks_for(tenants: frozens
     assert unbound(sample, tenants) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ExportKind if kind is not ExportKind.MEMBERS])
+@pytest.mark.parametrize("kind", [kind for kind in Exportable if kind is not Exportable.MEMBERS])
 def test_what_is_exported_is_bound_whichever_columns_are_chosen(
-    kind: ExportKind, tenants: frozenset[str]
+    kind: Exportable, tenants: frozenset[str]
 ) -> None:
     chosen = columns.chosen(kind, [column.name for column in columns.of(kind)])
     for node in (None, *NODES):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushkeeper.api.openapi.operations import OPERATIONS
-from pushkeeper.core.exports.columns import ExportKind
+from pushkeeper.core.exports.columns import Exportable
 from pushkeeper.services.exports.service import NewExport
 from pushkeeper.store.imports import NewImport
 from support.actors import BY
@@ -395,7 +395,7 @@ async def reports_and_jobs(told: Recorder, tenant: Tenant, template: int, closed
     listed = await told.call("app", "GET", "/api/v1/exports")
     await told.call("app", "GET", "/api/v1/exports/{id}", id=listed["exports"][0]["id"])
     exports = tenant.engine.store.services.exports
-    running = await exports.stream(BY, tenant.workspace_id, NewExport(kind=ExportKind.PEOPLE))
+    running = await exports.stream(BY, tenant.workspace_id, NewExport(kind=Exportable.PEOPLE))
     await told.call("app", "POST", "/api/v1/exports/{id}/cancel", id=running.export.export_id)
     await running.parts.aclose()
     erased = await told.call("app", "POST", "/api/v1/customers/{identifier}/erase", identifier="fay")

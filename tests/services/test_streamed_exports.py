@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushkeeper.core.actor import Actor, ActorKind
-from pushkeeper.core.exports.columns import ExportKind
+from pushkeeper.core.exports.columns import Exportable
 from pushkeeper.core.exports.writers import ExportFormat
 from pushkeeper.core.filters.nodes import Unit
 from pushkeeper.core.model import Token, device_id, id_kind_of
@@ -131,7 +131,7 @@ class Room:
 
     async def file(self, kind: str = "devices", form: str = "csv", **wanted: Any) -> bytes:
         """The bytes of an export."""
-        new = NewExport(kind=ExportKind(kind), format=ExportFormat(form), **{"whole_tokens": True, **wanted})
+        new = NewExport(kind=Exportable(kind), format=ExportFormat(form), **{"whole_tokens": True, **wanted})
         stream = await self.exports.stream(BY, self.workspace, new)
         return b"".join([part async for part in stream.parts])
 
@@ -343,7 +343,7 @@ async def test_one_workspace_sees_nothing_of_another(room: Room) -> None:
 async def test_the_list_and_the_audit_log_say_who_exported_what(room: Room) -> None:
     await fill(room.database, room.workspace, PEOPLE)
     by = Actor(kind=ActorKind.KEY, name="abc…")
-    new = NewExport(kind=ExportKind.DEVICES, filter="platform = ios", whole_tokens=True)
+    new = NewExport(kind=Exportable.DEVICES, filter="platform = ios", whole_tokens=True)
     stream = await room.exports.stream(by, room.workspace, new)
     assert [part async for part in stream.parts]
     [one] = await room.exports.all(room.workspace)
@@ -366,7 +366,7 @@ async def many(room: Room, count: int) -> None:
 
 async def test_an_export_is_of_one_moment_while_devices_are_written(room: Room) -> None:
     await many(room, 3_000)
-    new = NewExport(kind=ExportKind.DEVICES, columns=["token", "last_status"], format=ExportFormat.JSONL)
+    new = NewExport(kind=Exportable.DEVICES, columns=["token", "last_status"], format=ExportFormat.JSONL)
     stream = await room.exports.stream(BY, room.workspace, new)
     pages = [await anext(stream.parts), await anext(stream.parts)]
     of = room.database.of(room.workspace)
@@ -383,7 +383,7 @@ async def test_an_export_that_is_cancelled_ends_and_is_none_that_is_done(
 ) -> None:
     monkeypatch.setattr("pushkeeper.services.exports.service._NOTED_EVERY_S", 0.0)
     await many(room, 3_000)
-    new = NewExport(kind=ExportKind.DEVICES)
+    new = NewExport(kind=Exportable.DEVICES)
     stream = await room.exports.stream(BY, room.workspace, new)
     assert await anext(stream.parts)
     assert await anext(stream.parts)
@@ -403,7 +403,7 @@ async def test_an_export_that_is_cancelled_ends_and_is_none_that_is_done(
 async def test_a_client_that_disconnects_ends_its_export_and_frees_the_connection(room: Room) -> None:
     await many(room, 3_000)
     for _ in range(3):
-        stream = await room.exports.stream(BY, room.workspace, NewExport(kind=ExportKind.DEVICES))
+        stream = await room.exports.stream(BY, room.workspace, NewExport(kind=Exportable.DEVICES))
         assert await anext(stream.parts)
         assert await anext(stream.parts)
         with pytest.raises(TooManyRequests):
@@ -412,7 +412,7 @@ async def test_a_client_that_disconnects_ends_its_export_and_frees_the_connectio
         assert (await room.exports.one(room.workspace, stream.export.export_id)).state == "cancelled"
 
     async def take() -> None:
-        stream = await room.exports.stream(BY, room.workspace, NewExport(kind=ExportKind.DEVICES))
+        stream = await room.exports.stream(BY, room.workspace, NewExport(kind=Exportable.DEVICES))
         async for _ in stream.parts:
             taken.set()
             await asyncio.Event().wait()
@@ -427,7 +427,7 @@ async def test_a_client_that_disconnects_ends_its_export_and_frees_the_connectio
 
 async def test_an_export_that_fails_says_why_and_is_none_that_is_done(room: Room) -> None:
     await many(room, 3_000)
-    new = NewExport(kind=ExportKind.DEVICES)
+    new = NewExport(kind=Exportable.DEVICES)
     stream = await room.exports.stream(BY, room.workspace, new, longest_s=0.0)
     with pytest.raises(TooSlow):
         async for _ in stream.parts:
@@ -437,7 +437,7 @@ async def test_an_export_that_fails_says_why_and_is_none_that_is_done(room: Room
 
 
 async def test_an_export_that_is_not_updated_for_a_minute_is_interrupted(room: Room) -> None:
-    stream = await room.exports.stream(BY, room.workspace, NewExport(kind=ExportKind.DEVICES))
+    stream = await room.exports.stream(BY, room.workspace, NewExport(kind=Exportable.DEVICES))
     number = stream.export.export_id
     assert (await room.exports.one(room.workspace, number)).state == "running"
     await room.database.of(room.workspace).rows(

@@ -340,5 +340,5 @@ async def test_why_a_browser_gets_no_push_is_explained(bare: Tenant) -> None:
     endpoint = "https://updates.push.services.mozilla.com/wpush/v2/unexplained"
     await bare.register("ann", endpoint, "web")
     said = json.dumps(await bare.call("GET", f"/api/v1/explain?device={quote(endpoint, safe='')}"))
-    assert "registered without its encryption keys" in said
+    assert "with the keys of its subscription" in said
     assert "no VAPID key" in said

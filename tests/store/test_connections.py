@@ -41,7 +41,7 @@ async def through(database: Database) -> AsyncIterator[tuple[Database, Wire]]:
     async with wire(database.url) as between:
         behind = await Database.open(between.url)
         yield behind, between
-        between.mend()
+        between.repair()
         await behind.close()
 
 
@@ -183,7 +183,7 @@ async def test_a_listener_whose_wire_is_cut_without_a_word_notices_and_hears_aga
             async with behind.listening([("news", lambda _: heard.set())]) as lost:
                 between.cut()
                 await lost.wait()
-        between.mend()
+        between.repair()
         async with behind.listening([("news", lambda _: heard.set())]):
             await behind.value("select pg_notify('news', '')")
             await heard.wait()
@@ -198,7 +198,7 @@ async def test_a_cut_wire_ends_its_waits_and_a_repaired_one_is_used_again(
         between.cut()
         answers = await asyncio.gather(*(behind.value("select 1") for _ in range(50)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {Unreachable}
-        between.mend()
+        between.repair()
         while True:
             with suppress(Unreachable):
                 assert await behind.value("select 1") == 1

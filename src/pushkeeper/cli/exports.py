@@ -23,7 +23,7 @@ from pushkeeper.cli.common import (
 )
 from pushkeeper.cli.times import Moment
 from pushkeeper.cli.use_cases import actor, with_workspace
-from pushkeeper.core.exports.columns import ExportKind
+from pushkeeper.core.exports.columns import Exportable
 from pushkeeper.core.exports.writers import ExportFormat
 from pushkeeper.errors import BadRequest, Misconfigured
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pushkeeper.services.exports.service import Export, NewExport
     from pushkeeper.services.services import Services
 
-_TIMED = {ExportKind.HISTORY, ExportKind.PUSHES}
+_TIMED = {Exportable.HISTORY, Exportable.PUSHES}
 
 
 @click.group(cls=TaskGroup, short_help="Export devices, people, history, pushes and members of audiences.")
@@ -45,12 +45,12 @@ def export() -> None:
     """
 
 
-def _options_of(kind: ExportKind) -> Iterator[Callable[[Any], Any]]:
-    formats = [one.value for one in ExportFormat if kind is ExportKind.DEVICES or one != "onesignal"]
+def _options_of(kind: Exportable) -> Iterator[Callable[[Any], Any]]:
+    formats = [one.value for one in ExportFormat if kind is Exportable.DEVICES or one != "onesignal"]
     yield click.option(
         "--format", "form", type=click.Choice(formats), default="csv", show_default=True, help="Format."
     )
-    if kind is ExportKind.MEMBERS:
+    if kind is Exportable.MEMBERS:
         yield click.option(
             "--audience", metavar="ID", type=click.IntRange(1), required=True, help="ID of the audience."
         )
@@ -76,7 +76,7 @@ def _options_of(kind: ExportKind) -> Iterator[Callable[[Any], Any]]:
     )
 
 
-def _command(kind: ExportKind, text: str) -> None:
+def _command(kind: Exportable, text: str) -> None:
     def command(*, name: str, json: bool, **options: Any) -> None:
         output: Path | None = options.pop("output")
         wanted = _wanted(kind, options)
@@ -97,16 +97,16 @@ def _command(kind: ExportKind, text: str) -> None:
 
 
 _command(
-    ExportKind.DEVICES,
+    Exportable.DEVICES,
     "Export devices with the identifiers of their people.",
 )
-_command(ExportKind.PEOPLE, "Export people, each with their devices.")
+_command(Exportable.PEOPLE, "Export people, each with their devices.")
 _command(
-    ExportKind.HISTORY,
+    Exportable.HISTORY,
     "Export what happened to devices. With a filter: to those that match it now.",
 )
-_command(ExportKind.PUSHES, "Export pushes and their outcomes. With a filter: to devices that match it now.")
-_command(ExportKind.MEMBERS, "Export the devices or people of an audience.")
+_command(Exportable.PUSHES, "Export pushes and their outcomes. With a filter: to devices that match it now.")
+_command(Exportable.MEMBERS, "Export the devices or people of an audience.")
 
 
 @export.command("list")
@@ -151,7 +151,7 @@ def export_cancel(*, number: int, name: str, json: bool, **options: Any) -> None
     answer({"export": number, "cancelled": True}, f"Export {number} was cancelled.", json=json)
 
 
-def _wanted(kind: ExportKind, options: dict[str, Any]) -> NewExport:
+def _wanted(kind: Exportable, options: dict[str, Any]) -> NewExport:
     """What the options say.
 
     Raises:

@@ -12,7 +12,7 @@ MAX_COLUMNS = 300
 ATTRIBUTE, PERSON_ATTRIBUTE = "attribute.", "person_attribute."
 
 
-class ExportKind(StrEnum):
+class Exportable(StrEnum):
     """What the rows of an export are."""
 
     DEVICES = "devices"
@@ -118,19 +118,19 @@ ONESIGNAL = tuple(
     )
 )
 _OF = {
-    ExportKind.DEVICES: (DEVICES, (ATTRIBUTE, PERSON_ATTRIBUTE)),
-    ExportKind.PEOPLE: (PEOPLE, (ATTRIBUTE,)),
-    ExportKind.HISTORY: (HISTORY, ()),
-    ExportKind.PUSHES: (PUSHES, ()),
+    Exportable.DEVICES: (DEVICES, (ATTRIBUTE, PERSON_ATTRIBUTE)),
+    Exportable.PEOPLE: (PEOPLE, (ATTRIBUTE,)),
+    Exportable.HISTORY: (HISTORY, ()),
+    Exportable.PUSHES: (PUSHES, ()),
 }
 
 
-def of(kind: ExportKind) -> tuple[Column, ...]:
+def of(kind: Exportable) -> tuple[Column, ...]:
     """The columns of an export of this kind; members have none of their own, but those of people or devices."""
     return _OF[kind][0]
 
 
-def chosen(kind: ExportKind, names: Sequence[str] | None) -> tuple[Column, ...]:
+def chosen(kind: Exportable, names: Sequence[str] | None) -> tuple[Column, ...]:
     """The columns of these names in their order, each once, or the usual ones; `attribute.NAME` is an attribute.
 
     `BadColumns` where there is no such column, or there are too many.

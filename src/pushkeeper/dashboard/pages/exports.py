@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pushkeeper.core.exports import columns
-from pushkeeper.core.exports.columns import ATTRIBUTE, PERSON_ATTRIBUTE, ExportKind
+from pushkeeper.core.exports.columns import ATTRIBUTE, PERSON_ATTRIBUTE, Exportable
 from pushkeeper.core.exports.writers import ExportFormat
 from pushkeeper.core.roles import Role
 from pushkeeper.dashboard.ui.page import ActionResult, action, view
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pushkeeper.dashboard.ui.page_request import PageRequest
     from pushkeeper.web.response import Response
 
-_KINDS = {kind.value: kind for kind in ExportKind}
+_KINDS = {kind.value: kind for kind in Exportable}
 
 
 def page_routes(context: Context) -> Sequence[PageRoute]:
@@ -48,15 +48,15 @@ class _Exports:
     async def show(self, request: PageRequest) -> Response:
         """The form for one kind, and the list."""
         form = request.form
-        kind = _KINDS.get(form.text("kind") or request.asked("kind"), ExportKind.DEVICES)
+        kind = _KINDS.get(form.text("kind") or request.asked("kind"), Exportable.DEVICES)
         audiences = await self._audiences.segments(request.workspace_id)
-        known = () if kind is ExportKind.MEMBERS else columns.of(kind)
+        known = () if kind is Exportable.MEMBERS else columns.of(kind)
         ticked = form.every("columns") if form.is_sent else [one.name for one in known if one.usual]
         return page(
             request,
             "exports.html",
             kind=kind,
-            kinds=list(ExportKind),
+            kinds=list(Exportable),
             known=known,
             ticked=set(ticked),
             formats=_formats(request, kind),
@@ -83,7 +83,7 @@ class _Exports:
             format=_format(form.text("format")),
             filter=form.text("filter") or None,
             columns=_columns(request),
-            audience=_audience(request) if kind is ExportKind.MEMBERS else None,
+            audience=_audience(request) if kind is Exportable.MEMBERS else None,
             whole_tokens=whole,
         )
         stream = await self._exports.stream(request.actor, request.workspace_id, wanted, longest_s=LONGEST_S)
@@ -101,10 +101,10 @@ class _Exports:
         return [ExportView.of(one) for one in await self._exports.all(request.workspace_id)]
 
 
-def _formats(request: PageRequest, kind: ExportKind) -> list[tuple[str, str]]:
+def _formats(request: PageRequest, kind: Exportable) -> list[tuple[str, str]]:
     names = [("csv", "CSV"), ("jsonl", "JSON Lines")]
     # It is of no use without whole tokens.
-    if kind is ExportKind.DEVICES and request.may(Role.ADMIN):
+    if kind is Exportable.DEVICES and request.may(Role.ADMIN):
         names.append(("onesignal", "CSV for OneSignal"))
     return names
 
@@ -119,7 +119,7 @@ def _format(text: str) -> ExportFormat:
 def _columns(request: PageRequest) -> list[str] | None:
     """Those that are ticked, and the attributes that are named; of a kind without a choice, and of OneSignal's format, none."""
     form = request.form
-    if form.text("kind") == ExportKind.MEMBERS or form.text("format") == ExportFormat.ONESIGNAL:
+    if form.text("kind") == Exportable.MEMBERS or form.text("format") == ExportFormat.ONESIGNAL:
         return None
     named = [one.strip() for one in form.text("attributes").split(",") if one.strip()]
     prefixes = (ATTRIBUTE, PERSON_ATTRIBUTE)

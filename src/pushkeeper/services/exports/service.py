@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pushkeeper.core.exports import columns
-from pushkeeper.core.exports.columns import BadColumns, ExportKind
+from pushkeeper.core.exports.columns import BadColumns, Exportable
 from pushkeeper.core.exports.writers import ExportFormat, writer
 from pushkeeper.core.filters.nodes import And, InSegment, Unit
 from pushkeeper.errors import BadRequest, Conflict, NotFound, PushkeeperError, TooSlow
@@ -52,7 +52,7 @@ class NewExport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         since, until: when it happened, of history and pushes.
     """
 
-    kind: ExportKind
+    kind: Exportable
     format: ExportFormat = ExportFormat.CSV
     filter: dict[str, Any] | str | None = None
     columns: list[str] | None = None
@@ -111,7 +111,7 @@ class Exports:
         number = await exports.insert(self._database, workspace, wanted.kind.value, asked, entry.by)
         tokens = "whole tokens" if wanted.whole_tokens else "masked tokens"
         entry.target, entry.detail = str(number), f"{wanted.kind}, {wanted.format}, {tokens}"
-        what = unit if wanted.kind is ExportKind.MEMBERS else wanted.kind
+        what = unit if wanted.kind is Exportable.MEMBERS else wanted.kind
         export = await self.one(workspace, number)
         return ExportStream(
             export=export,
@@ -165,7 +165,7 @@ class Exports:
             failure = failure or ("internal error" if state == "failed" else None)
             await exports.end(*at, state=state, lines=lines, failure=failure)
 
-    async def _query(self, workspace: WorkspaceId, wanted: NewExport) -> tuple[RowQuery, ExportKind]:
+    async def _query(self, workspace: WorkspaceId, wanted: NewExport) -> tuple[RowQuery, Exportable]:
         """The rows that are wanted, and of which kind they are.
 
         Raises:
@@ -173,13 +173,13 @@ class Exports:
         """
         kind = wanted.kind
         node = None if wanted.filter is None else read_filter(wanted.filter)
-        if kind is ExportKind.MEMBERS:
+        if kind is Exportable.MEMBERS:
             kind, node = await self._members(workspace, wanted.audience, node)
         elif wanted.audience is not None:
             raise BadRequest("audience", "only members are exported of an audience")
         if node is not None:
             node = await whole(self._database.of(workspace).rows, workspace, node)
-        timed = kind in {ExportKind.HISTORY, ExportKind.PUSHES}
+        timed = kind in {Exportable.HISTORY, Exportable.PUSHES}
         if not timed and (wanted.since or wanted.until):
             name = "since" if wanted.since else "until"
             raise BadRequest(name, "only history and pushes are exported of a time")
@@ -195,25 +195,25 @@ class Exports:
 
     async def _members(
         self, workspace: WorkspaceId, audience: int | None, node: Node | None
-    ) -> tuple[ExportKind, Node]:
+    ) -> tuple[Exportable, Node]:
         """What the members of an audience are, and the filter that is true of them and of what else is asked."""
         if audience is None:
             raise BadRequest("audience", "is required for an export of members", "missing")
         found = await segments.read(self._database, workspace, audience)
         if found is None:
             raise BadRequest("audience", f"audience {audience} does not exist")
-        kind = ExportKind.DEVICES if found.unit is Unit.DEVICE else ExportKind.PEOPLE
+        kind = Exportable.DEVICES if found.unit is Unit.DEVICE else Exportable.PEOPLE
         member = InSegment(audience)
         return kind, member if node is None else And((member, node))
 
 
-def _columns(kind: ExportKind, wanted: NewExport) -> tuple[columns.Column, ...]:
+def _columns(kind: Exportable, wanted: NewExport) -> tuple[columns.Column, ...]:
     if wanted.format is not ExportFormat.ONESIGNAL:
         try:
             return columns.chosen(kind, wanted.columns)
         except BadColumns as error:
             raise BadRequest("columns", str(error)) from None
-    if kind is not ExportKind.DEVICES:
+    if kind is not Exportable.DEVICES:
         raise BadRequest("format", "only devices are exported as OneSignal does")
     if wanted.columns is not None:
         raise BadRequest("columns", "the columns of OneSignal's format cannot be chosen")

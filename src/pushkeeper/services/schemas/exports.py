@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from pushkeeper.core.exports.columns import MAX_COLUMNS, ExportKind
+from pushkeeper.core.exports.columns import MAX_COLUMNS, Exportable
 from pushkeeper.core.exports.writers import ExportFormat
 from pushkeeper.services import validation
 from pushkeeper.services.exports.service import NewExport
@@ -30,7 +30,7 @@ class ExportRequest(Request, frozen=True, kw_only=True):
         since, until: when it happened; only for history and pushes.
     """
 
-    kind: ExportKind
+    kind: Exportable
     format: ExportFormat = ExportFormat.CSV
     filter: Filter | None = None
     columns: Annotated[list[Name], Meta(min_length=1, max_length=MAX_COLUMNS)] | None = None
@@ -83,7 +83,7 @@ class ExportView(View, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, found: Export) -> Self:
-        asked = found.asked if found.kind in set(ExportKind) else {"filter": found.asked}
+        asked = found.asked if found.kind in set(Exportable) else {"filter": found.asked}
         return cls(
             id=found.export_id,
             kind=found.kind,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pushkeeper.core import times
-from pushkeeper.core.exports.columns import ATTRIBUTE, ONESIGNAL, PERSON_ATTRIBUTE, ExportKind
+from pushkeeper.core.exports.columns import ATTRIBUTE, ONESIGNAL, PERSON_ATTRIBUTE, Exportable
 from pushkeeper.core.filters.nodes import And, Unit
 from pushkeeper.store.audiences import filter_sql
 from pushkeeper.store.db.queries import load_queries
@@ -125,20 +125,20 @@ _DEVICES_OF_PERSON = f"""(
         from devices d where d.workspace_id = p.workspace_id and d.person_id = p.person_id
         order by d.device_id) x)"""  # noqa: S608 - of constants
 _FROM = {
-    ExportKind.DEVICES: SQL["devices"],
-    ExportKind.PEOPLE: SQL["people"],
-    ExportKind.HISTORY: SQL["history"],
-    ExportKind.PUSHES: SQL["pushes"],
+    Exportable.DEVICES: SQL["devices"],
+    Exportable.PEOPLE: SQL["people"],
+    Exportable.HISTORY: SQL["history"],
+    Exportable.PUSHES: SQL["pushes"],
 }
 _OF = {
-    ExportKind.DEVICES: _DEVICES,
-    ExportKind.PEOPLE: _PEOPLE,
-    ExportKind.HISTORY: _HISTORY,
-    ExportKind.PUSHES: _PUSHES,
+    Exportable.DEVICES: _DEVICES,
+    Exportable.PEOPLE: _PEOPLE,
+    Exportable.HISTORY: _HISTORY,
+    Exportable.PUSHES: _PUSHES,
 }
 _ATTRIBUTES = {
-    ExportKind.DEVICES: {ATTRIBUTE: "d.attributes", PERSON_ATTRIBUTE: "p.attributes"},
-    ExportKind.PEOPLE: {ATTRIBUTE: "p.attributes"},
+    Exportable.DEVICES: {ATTRIBUTE: "d.attributes", PERSON_ATTRIBUTE: "p.attributes"},
+    Exportable.PEOPLE: {ATTRIBUTE: "p.attributes"},
 }
 
 
@@ -153,7 +153,7 @@ class RowQuery:
         since, until: when it happened, of history and pushes.
     """
 
-    kind: ExportKind
+    kind: Exportable
     columns: tuple[Column, ...]
     node: Node | None = None
     whole_tokens: bool = False
@@ -163,7 +163,7 @@ class RowQuery:
     @property
     def is_timed(self) -> bool:
         """Whether its rows are of a time."""
-        return self.kind in {ExportKind.HISTORY, ExportKind.PUSHES}
+        return self.kind in {Exportable.HISTORY, Exportable.PUSHES}
 
 
 def pages(
@@ -184,7 +184,7 @@ def statement(wanted: RowQuery) -> tuple[str, list[object]]:
     arguments: list[object] = []
     if wanted.is_timed:
         arguments += [wanted.since or times.EARLIEST, wanted.until or times.TOO_LATE]
-    unit = Unit.PERSON if wanted.kind is ExportKind.PEOPLE else Unit.DEVICE
+    unit = Unit.PERSON if wanted.kind is Exportable.PEOPLE else Unit.DEVICE
     where = filter_sql.condition(
         wanted.node or And(()), first=len(arguments) + 2, now=datetime.now(UTC), unit=unit
     )
@@ -208,7 +208,7 @@ def _column(wanted: RowQuery, column: Column, number: int) -> tuple[str, list[ob
         return _ONESIGNAL.get(column.name, "null::text"), []
     if column.name == "token":
         return token, []
-    if wanted.kind is ExportKind.PEOPLE and column.name == "devices":
+    if wanted.kind is Exportable.PEOPLE and column.name == "devices":
         return _DEVICES_OF_PERSON.format(token=token), []
     for prefix, attributes in _ATTRIBUTES.get(wanted.kind, {}).items():
         if column.name.startswith(prefix):
