@@ -298,6 +298,10 @@ async def prepared(route: str, path: str, door, theirs: Theirs) -> str:
         )
     if route.endswith("sending/resume"):
         await door.app("POST", "/api/v1/sending/pause")
+    if route.endswith("/api/v1/exports/{id}/cancel"):
+        await door.database.rows(
+            "update exports set state = 'running' where workspace_id = $1", door.workspace_id
+        )
     if route.endswith("/download"):
         await door.database.rows(
             "update exports set state = 'done' where workspace_id = $1", door.workspace_id
