@@ -13,7 +13,7 @@ import psutil
 from benchmarks.figures import Beside, Figure
 from benchmarks.fixtures import Size, loaded
 from benchmarks.fleet import BY
-from pushkeeper.core.exports.columns import ExportKind
+from pushkeeper.core.exports.columns import Exportable
 from pushkeeper.core.exports.writers import ExportFormat
 from pushkeeper.services.exports.service import NewExport
 
@@ -24,10 +24,10 @@ DEVICES = 1_000_000
 QUICK_DEVICES = 2_000
 _GOAL = "100,000 devices/s; 150 MB"
 _CASES = (
-    (ExportKind.DEVICES, ExportFormat.CSV, _GOAL),
-    (ExportKind.DEVICES, ExportFormat.JSONL, _GOAL),
-    (ExportKind.DEVICES, ExportFormat.ONESIGNAL, ""),
-    (ExportKind.PEOPLE, ExportFormat.JSONL, ""),
+    (Exportable.DEVICES, ExportFormat.CSV, _GOAL),
+    (Exportable.DEVICES, ExportFormat.JSONL, _GOAL),
+    (Exportable.DEVICES, ExportFormat.ONESIGNAL, ""),
+    (Exportable.PEOPLE, ExportFormat.JSONL, ""),
 )
 
 
@@ -49,7 +49,7 @@ async def _copied(found: Loaded) -> float:
     return int(done.rpartition(" ")[2]) / (time.perf_counter() - began)
 
 
-async def _exported(found: Loaded, kind: ExportKind, form: ExportFormat, copied: float, goal: str) -> Figure:
+async def _exported(found: Loaded, kind: Exportable, form: ExportFormat, copied: float, goal: str) -> Figure:
     exports, ourselves = found.store.services.exports, psutil.Process()
     wanted = NewExport(kind=kind, format=form, whole_tokens=True)
     stream = await exports.stream(BY, found.workspace_id, wanted)
