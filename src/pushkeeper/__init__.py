@@ -1,3 +1,3 @@
 """Pushkeeper keeps an app's people and their devices, and knows who is getting your pushes."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
