@@ -295,6 +295,25 @@ async def test_a_call_is_not_held_up_by_a_stranger_that_waits_for_its_key() -> N
     assert await asyncio.gather(*slow) == [0, 1, 2]
 
 
+async def test_a_slow_commit_is_noticed_whatever_the_clock_says() -> None:
+    """A stranger is let by when a timer goes off: at which fraction of a second that is decides how the times are rounded."""
+
+    async def commit(calls: Sequence[Call]) -> list[int]:
+        if any("slow" in call.keys for call in calls):
+            await gate.wait()
+        return [call.number for call in calls]
+
+    for _ in range(30):
+        gate = asyncio.Event()
+        combine = Combiner(commit, keys, name="test")
+        slow = asyncio.create_task(combine(Call(1, frozenset({"slow"}))))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            assert await combine(Call(99, frozenset({"quick"}))) == 99
+        gate.set()
+        assert await slow == 1
+
+
 async def test_a_caller_who_gives_up_takes_nobody_along() -> None:
     recorder = Recorder(turns=[2])
     combine = Combiner(recorder.commit, keys, lanes=1, name="test")
