@@ -108,7 +108,7 @@ class Explanations:
     async def _message(
         self, workspace: WorkspaceId, said: str | None
     ) -> tuple[Message | None, PersonId | None]:
-        """The message, and the person whom its delivery ID names."""
+        """The message, and the person that its delivery ID names."""
         if said is None:
             return None, None
         person = None

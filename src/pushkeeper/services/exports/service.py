@@ -196,7 +196,7 @@ class Exports:
     async def _members(
         self, workspace: WorkspaceId, audience: int | None, node: Node | None
     ) -> tuple[Exportable, Node]:
-        """What the members of an audience are, and the filter that is true of them and of what else is asked."""
+        """Whether an audience has devices or people, and its filter together with the filter of the export."""
         if audience is None:
             raise BadRequest("audience", "is required for an export of members", "missing")
         found = await segments.read(self._database, workspace, audience)

@@ -11,7 +11,7 @@ from devices d
 where d.workspace_id = $1 and {condition};
 
 -- name: people
--- People of whom a condition is true.
+-- People who match a condition.
 select {columns}
 from people p
     left join identifiers i on i.workspace_id = p.workspace_id and i.person_id = p.person_id and i.kind = 'id'

@@ -87,7 +87,7 @@ class FcmAsker:
                     client.send([_question(device, begin + place) for place, device in enumerate(group)])
                 await answered.wait()
         except TimeoutError:
-            pass  # of whom nothing was said, nothing is known
+            pass  # no answer says nothing about the rest
         finally:
             await client.aclose(0.0)
         return said
